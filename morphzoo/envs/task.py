@@ -1,0 +1,144 @@
+"""What a task is: observation, reward terms, termination and reset, once, over arrays."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import mujoco
+import numpy as np
+from gymnasium import spaces
+
+from morphzoo.morphology import Column, MorphologyGraph
+from morphzoo.spaces import MorphologySpace
+
+Array = Any  # numpy.ndarray, or torch.Tensor where a back end simulates on a GPU
+Fields = Mapping[str, Array]  # MjData field name -> [n, ...]; views, never written to by a task
+
+# Fields that MuJoCo computes only in mj_rnePostConstraint, which runs only for a sensor that
+# needs it: without one they read zero.
+_POST_CONSTRAINT_FIELDS = frozenset({"cacc", "cfrc_int", "cfrc_ext"})
+
+
+def array_namespace(array: Array) -> Any:
+    """Return the module (numpy or torch) whose functions work on `array`."""
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+class Task(ABC):
+    """One implementation of a task, used by the single and by the batched environment alike.
+
+    Every method takes arrays with a leading batch axis of `n` episodes and returns arrays with
+    the same axis; a task holds no state of any episode. What an episode must remember (a goal,
+    the position before a step) lives in `variables`, a dict of arrays `[n, ...]` that the
+    environment keeps and hands to every method. The order of calls is
+
+    * reset: `initial_state`, MuJoCo's `mj_forward`, `begin`, `observe`;
+    * step: physics and one `mj_forward`, so that every field describes the state *after* the
+      step; `reward`, `terminated`, `metrics`, `advance`, `observe` (with the new variables).
+
+    The result of a row must not depend on `n`, bit for bit: reduce along the last, contiguous
+    axis only, and use no matrix product.
+
+    Attributes:
+        model: the compiled body, with everything around it.
+        frame_skip: physics steps per environment step.
+        columns: where each number of the observation comes from, in order.
+        fields: names of the `MjData` fields that the methods read.
+        reward_terms: names of the reward's terms, in the order in which they are summed.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        columns: Sequence[Column],
+        *,
+        fields: Sequence[str],
+        reward_terms: Sequence[str],
+        frame_skip: int = 5,
+    ) -> None:
+        """Keep what describes the task.
+
+        Raises:
+            ValueError: if `frame_skip` is below 1, or if a field is one that MuJoCo leaves zero
+                because the model has no sensor of the acceleration stage.
+        """
+        if frame_skip < 1:
+            raise ValueError(f"frame_skip must be at least 1, found {frame_skip}.")
+        late = sorted(_POST_CONSTRAINT_FIELDS.intersection(fields))
+        if late and not _has_acceleration_sensor(model):
+            raise ValueError(
+                f"The task reads {', '.join(late)}, which MuJoCo computes only for a model with a "
+                "sensor of the acceleration stage, and this model has none. Put a site and an "
+                "<accelerometer> on the robot's root body."
+            )
+        self.model = model
+        self.columns = tuple(columns)
+        self.fields = tuple(fields)
+        self.reward_terms = tuple(reward_terms)
+        self.frame_skip = frame_skip
+
+    @property
+    def dt(self) -> float:
+        """Time between two actions (s)."""
+        return float(self.model.opt.timestep) * self.frame_skip
+
+    @cached_property
+    def graph(self) -> MorphologyGraph:
+        """The robot's body and who reads which column: built once."""
+        return MorphologyGraph.from_model(self.model, self.columns)
+
+    @property
+    def observation_space(self) -> MorphologySpace:
+        """The space of one observation, `float32[O]`; it carries the graph."""
+        return MorphologySpace(self.graph)
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """The space of one action, `float32[A]`, bounded by the motors' control ranges."""
+        low, high = self.model.actuator_ctrlrange.T.astype(np.float32)
+        return spaces.Box(low, high, dtype=np.float32)
+
+    @abstractmethod
+    def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw one start, `(qpos float64[nq], qvel float64[nv])`, from one row's generator."""
+
+    def begin(self, fields: Fields, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
+        """Return the variables of `n` new episodes; `fields` describe their first state."""
+        return {}
+
+    @abstractmethod
+    def observe(self, fields: Fields, variables: Mapping[str, Array]) -> Array:
+        """Return `float32[n, O]`, always a fresh array."""
+
+    @abstractmethod
+    def reward(
+        self, fields: Fields, action: Array, variables: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Return the signed terms, `float64[n]` each; the reward is their sum, in order.
+
+        Args:
+            fields: state after the step.
+            action: `[n, A]`, exactly as the environment received it: MuJoCo clamps, we do not.
+            variables: of the episodes, from before the step.
+        """
+
+    @abstractmethod
+    def terminated(self, fields: Fields, variables: Mapping[str, Array]) -> Array:
+        """Return `bool[n]`: has the task ended (fallen, arrived)? A time limit is no end."""
+
+    def advance(self, fields: Fields, variables: Mapping[str, Array]) -> dict[str, Array]:
+        """Return all variables as the next step needs them, the same keys and shapes."""
+        return dict(variables)
+
+    def metrics(self, fields: Fields, variables: Mapping[str, Array]) -> dict[str, Array]:
+        """Return further numbers for `info`, `float64[n]` each, before the variables advance."""
+        return {}
+
+
+def _has_acceleration_sensor(model: mujoco.MjModel) -> bool:
+    stage = int(mujoco.mjtStage.mjSTAGE_ACC)
+    return any(int(needed) == stage for needed in model.sensor_needstage)
