@@ -1,0 +1,144 @@
+"""Compiled models of morphzoo's robots, built with MuJoCo's MjSpec from the parts in xml/.
+
+Source: the Centipede's dimensions are those of NerveNet (Wang et al., ICLR 2018), as used again
+    by Snowflake (Blake et al., NeurIPS 2021). The parts were written from the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral
+from pathlib import Path
+
+import mujoco
+
+MIN_LEGS = 3  # one torso alone has no torso joint, and the start divides by their number
+MAX_LEGS = 100
+
+TORSO_OFFSET = 0.5  # between the centres of neighbouring torsos, along x (m)
+HIP_OFFSET = 0.28  # from a torso's centre to its hips, along y (m)
+LEG_GEAR = 150.0  # torque of a hip or ankle motor at control 1 (N m)
+TORSO_GEAR = 100.0  # torque of a torso motor at control 1 (N m)
+
+_PART = "part:"  # MjSpec warns of parts attached without a prefix, so they get this one and lose it
+
+
+def xml_folder() -> Path:
+    """Return the folder of the MJCF parts: the installed package's, or else the repository's.
+
+    Raises:
+        FileNotFoundError: if neither place holds the parts.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "xml", package.parent / "xml")
+    for place in places:
+        if (place / "centipede.xml").is_file():
+            return place
+    raise FileNotFoundError(
+        f"Expected the MJCF parts (centipede.xml, ...) in {places[0]} or {places[1]}, found them "
+        "in neither. Reinstall morphzoo, or restore the xml folder of the checkout."
+    )
+
+
+def num_torsos(num_legs: int) -> int:
+    """Return the number of torsos of a Centipede: two legs each, the last one may carry one."""
+    return (num_legs + 1) // 2
+
+
+def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjModel:
+    """Build a Centipede: a chain of torsos along +x, each with a leg to either side.
+
+    Torso 0 (at the rear, since the robot advances along +x) carries the free joint `root`. Torso
+    k hangs on torso k-1 by the hinges `body_k` (yaw) and `bodyupdown_k` (pitch) and carries legs
+    2k (left) and 2k+1 (right), each with a hip (`lefthip_j` or `righthip_j`) and an `ankle_j`.
+    With an odd number of legs the last torso carries a left leg only.
+
+    Motors are named after their joints. Their order is not that of the joints: for every leg its
+    hip and ankle, and after every right leg but the first the two hinges of its torso. So, as in
+    the original, an odd body's last two torso hinges have no motor and swing freely.
+
+    Args:
+        num_legs: number of legs, 3 to 100.
+        disabled_legs: legs whose two motors are left out; their joints swing freely.
+
+    Returns:
+        The compiled model. For even `n` it has 3n-2 hinges and motors, 5n/2+1 bodies with the
+        world, and weighs 3.822 n kg.
+
+    Raises:
+        ValueError: if `num_legs` is no whole number in 3..100, or a disabled leg does not exist
+            or is named twice.
+
+    Source: Wang et al. (ICLR 2018), the generator of their Centipede bodies.
+    Differs: the floor is drawn without end, and an accelerometer on torso 0 lets MuJoCo 3 compute
+        contact forces; neither changes the physics.
+    """
+    disabled = _check(num_legs, disabled_legs)
+    folder = xml_folder()
+    spec = mujoco.MjSpec.from_file(str(folder / "centipede.xml"))
+    spec.modelname = f"centipede-{num_legs}"
+    torso = spec.body("torso_0")
+    for k in range(num_torsos(num_legs)):
+        if k > 0:
+            segment = mujoco.MjSpec.from_file(str(folder / "segment.xml"))
+            torso = _attach(segment.body("torso_"), torso, (TORSO_OFFSET, 0.0, 0.0), k)
+        for leg in range(2 * k, min(2 * k + 2, num_legs)):
+            side, sign = ("left", -1) if leg % 2 == 0 else ("right", 1)
+            part = mujoco.MjSpec.from_file(str(folder / f"{side}_leg.xml"))
+            _attach(part.body("legbody_"), torso, (0.0, sign * HIP_OFFSET, 0.0), leg)
+    for element in (*spec.bodies, *spec.joints, *spec.geoms):
+        element.name = element.name.removeprefix(_PART)
+    for joint, gear in _motors(num_legs, disabled):
+        _add_motor(spec, joint, gear)
+    return spec.compile()
+
+
+def _check(num_legs: int, disabled_legs: Iterable[int]) -> tuple[int, ...]:
+    """Return the disabled legs, or raise ValueError for a body that cannot be built."""
+    whole = isinstance(num_legs, Integral) and not isinstance(num_legs, bool)
+    if not whole or not MIN_LEGS <= num_legs <= MAX_LEGS:
+        raise ValueError(
+            f"num_legs: expected a whole number from {MIN_LEGS} to {MAX_LEGS}, found {num_legs!r}."
+        )
+    disabled = tuple(disabled_legs)
+    wrong = [leg for leg in disabled if isinstance(leg, bool) or leg not in range(num_legs)]
+    if wrong:
+        raise ValueError(
+            f"disabled_legs: expected leg numbers from 0 to {num_legs - 1}, found {wrong}."
+        )
+    if len(set(disabled)) < len(disabled):
+        raise ValueError(f"disabled_legs: expected every leg once, found {list(disabled)}.")
+    return disabled
+
+
+def _attach(
+    body: mujoco.MjsBody, parent: mujoco.MjsBody, pos: tuple[float, float, float], number: int
+) -> mujoco.MjsBody:
+    """Hang a part on `parent` at `pos` (m), its names completed by its number."""
+    return parent.add_frame(pos=pos).attach_body(body, _PART, str(number))
+
+
+def _motors(num_legs: int, disabled: tuple[int, ...]) -> list[tuple[str, float]]:
+    """Return (joint, gear) of every motor, in the order of the controls."""
+    motors = []
+    for leg in range(num_legs):
+        if leg not in disabled:
+            hip = f"lefthip_{leg}" if leg % 2 == 0 else f"righthip_{leg}"
+            motors += [(hip, LEG_GEAR), (f"ankle_{leg}", LEG_GEAR)]
+        if leg % 2 == 1 and leg > 1:
+            torso = leg // 2
+            motors += [(f"body_{torso}", TORSO_GEAR), (f"bodyupdown_{torso}", TORSO_GEAR)]
+    return motors
+
+
+def _add_motor(spec: mujoco.MjSpec, joint: str, gear: float) -> None:
+    """Add a torque motor of control range [-1, 1] on a joint."""
+    motor = spec.add_actuator(
+        name=joint,
+        target=joint,
+        trntype=mujoco.mjtTrn.mjTRN_JOINT,
+        gear=[gear, 0, 0, 0, 0, 0],
+        ctrllimited=True,
+        ctrlrange=[-1.0, 1.0],
+    )
+    motor.set_to_motor()
