@@ -1,0 +1,98 @@
+# Everything runs in .venv, which the first target that needs it creates.
+#
+#   make transfer      score the bundled policy, zero-shot, on bodies it never saw (ARGS="..." is passed on)
+#   make test          the whole fast test-suite
+#
+# Settings, all optional:
+#   PYTHON=python3.12  the interpreter that .venv is made from (3.11 or newer)
+#   TORCH_INDEX=URL    the package index to take torch from, to choose a CPU or a CUDA build
+#   WORKERS=2          parallel test processes
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+TORCH_INDEX ?=
+ARGS ?=
+
+# The stamp carries a checksum, so that .venv follows the content of the two files and not their dates.
+STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+
+# Spinning threads of torch slow MuJoCo's down; a waiting thread must sleep.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help transfer test test-slow test-render lint format bench check-results readme venv clean distclean
+
+help:
+	@sed -n '1,/^SHELL/{/^#/s/^# \{0,1\}//p}' Makefile
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@python=$${PYTHON:-}; \
+	if [ -z "$$python" ]; then \
+	  for name in python3.11 python3.12 python3; do \
+	    if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	      python=$$name; break; \
+	    fi; \
+	  done; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	  echo "morphzoo needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || true)." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "PYTHON=$$python is not Python 3.11 or newer: $$("$$python" --version 2>&1 || true)." >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$python cannot make virtual environments: install its venv package (python3-venv on Debian)." >&2; \
+	  exit 1; \
+	fi; \
+	if [ -x $(BIN)/python ] && $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "Bringing $(VENV) up to date with pyproject.toml and constraints.txt."; \
+	else \
+	  echo "Creating $(VENV) with $$("$$python" --version): a few minutes, once."; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi
+	$(BIN)/python -m pip install -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@rm -f $(VENV)/.installed-*; touch $@
+
+transfer: $(STAMP)
+	$(BIN)/python zoo_scripts/evaluate_transfer.py $(ARGS)
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -rs \
+	  -m "not slow and not docs" $(ARGS)
+
+test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -rs \
+	  -m slow $(ARGS)
+
+# Fails, naming the packages to install, where `make test` would skip.
+test-render: $(STAMP)
+	MORPHZOO_REQUIRE_GL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m render $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+check-results: $(STAMP)
+	$(BIN)/python zoo_scripts/check_results.py $(ARGS)
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find morphzoo zoo_scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
