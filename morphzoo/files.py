@@ -179,7 +179,7 @@ def _take_place(aside: Path, path: Path) -> None:
 
 
 def _beside(path: Path, mark: str) -> list[Path]:
-    """Return the leftovers of `path` with this mark, by exact name (8 hex digits, then the name)."""
+    """Return the leftovers of `path` with this mark: mark, 8 hex digits, dash, the exact name."""
     length = len(mark) + 9
     return sorted(
         entry

@@ -1,0 +1,215 @@
+"""The training curve: one CSV row an update, and the evaluation returns in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from morphzoo.files import write_text_atomic
+from morphzoo.recipe import Recipe
+from morphzoo.training_state import seeded_generators
+
+COLUMNS = (
+    "step",
+    "updates",
+    "return_mean",
+    "length_mean",
+    "approx_kl",
+    "clip_fraction",
+    "explained_variance",
+    "value_loss",
+    "log_std_mean",
+    "learning_rate",
+)
+ACTIONS = ("sampled", "mean")
+
+Scores = dict[str, dict[str, float]]  # body -> "sampled" or "mean" -> mean return
+
+
+class Curve:
+    """Rows of numbers in a CSV file that is the same, bit for bit, however often a run was killed.
+
+    No times are in it, and numbers are written so that they read back exactly. Empty cells: no
+    episode has ended yet, or this update was not followed by an evaluation.
+
+    Args:
+        path: The CSV file.
+        bodies: Ids of the bodies evaluated on.
+        text: The rows so far, with the header; None starts anew.
+    """
+
+    def __init__(self, path: Path, bodies: Sequence[str], text: str | None = None) -> None:
+        """Write the file as it begins."""
+        self.path = path
+        evaluations = [f"{body}:{actions}" for body in bodies for actions in ACTIONS]
+        self.columns = (*COLUMNS, "score", *evaluations)
+        self.text = self._line(self.columns) if text is None else text
+        write_text_atomic(path, self.text)
+
+    def append(self, values: Mapping[str, float | int]) -> None:
+        """Add one row; columns without a value stay empty.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        line = self._line([_number(values.get(column)) for column in self.columns])
+        self.text += line
+        with open(self.path, "a", encoding="utf-8", newline="") as file:
+            file.write(line)
+
+    @staticmethod
+    def _line(cells: Sequence[str]) -> str:
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerow(cells)
+        return buffer.getvalue()
+
+
+def read_curve(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read a curve file.
+
+    Args:
+        path: The CSV file.
+
+    Returns:
+        Column name to float64[rows]; an empty cell is NaN.
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    cells = [[float(cell) if cell else np.nan for cell in row] for row in rows]
+    table = np.asarray(cells, dtype=np.float64).reshape(len(rows), len(header))
+    return dict(zip(header, table.T, strict=True))
+
+
+def update_values(model: Any) -> dict[str, float | int]:
+    """Return the curve's columns that describe the update a model has just made.
+
+    Args:
+        model: An on-policy SB3 model, between `train` and the next rollout.
+    """
+    logged = model.logger.name_to_value
+    values: dict[str, float | int] = {
+        "step": int(model.num_timesteps),
+        "updates": int(model._n_updates),
+    }
+    for column in ("approx_kl", "clip_fraction", "explained_variance", "value_loss"):
+        if f"train/{column}" in logged:
+            values[column] = float(logged[f"train/{column}"])
+    values["learning_rate"] = float(logged["train/learning_rate"])
+    if model.ep_info_buffer:
+        for column, key in (("return_mean", "r"), ("length_mean", "l")):
+            values[column] = float(np.mean([float(info[key]) for info in model.ep_info_buffer]))
+    log_std = getattr(model.policy, "log_std", None)
+    if isinstance(log_std, torch.Tensor):
+        values["log_std_mean"] = float(log_std.detach().double().mean())
+    return values
+
+
+def check_bodies(policy: Any, recipe: Recipe) -> None:
+    """Make sure, before training, that the policy can be evaluated on each of the recipe's bodies.
+
+    Raises:
+        ValueError: A body is unknown or has parts that the policy's weights do not know.
+    """
+    for _ in _copies(policy, recipe):
+        pass
+
+
+def evaluate_bodies(policy: Any, recipe: Recipe) -> Scores:
+    """Evaluate a copy of a policy on the recipe's bodies; the policy and all generators stay as is.
+
+    Every call makes its environments anew with the same seeds, so an evaluation depends on the
+    weights alone, and a continued run repeats it exactly.
+
+    Args:
+        policy: The policy in training, on any device.
+        recipe: Bodies, episodes and seed.
+
+    Returns:
+        Mean return of each body, with sampled and with mean actions.
+    """
+    scores: Scores = {}
+    for body, copy, env in _copies(policy, recipe):
+        scores[body] = {}
+        for actions in ACTIONS:
+            torch.manual_seed(recipe.evaluate_seed)
+            env.seed(recipe.evaluate_seed)
+            returns = _episode_returns(copy, env, deterministic=actions == "mean")
+            scores[body][actions] = float(returns.mean())
+    return scores
+
+
+def _copies(policy: Any, recipe: Recipe) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each body to evaluate on, a copy of the policy for it, and its environments.
+
+    While the caller works on one, every global generator is seeded; each is put back afterwards.
+    """
+    from morphzoo.policies.transferring import policy_schema, transfer
+    from morphzoo.sb3 import make_vec_env
+
+    state = {name: tensor.detach().cpu() for name, tensor in policy.state_dict().items()}
+    schema, kwargs = policy_schema(policy), policy.kwargs_received
+    for body in recipe.evaluate_on:
+        with seeded_generators(recipe.evaluate_seed):
+            try:
+                env = make_vec_env(
+                    body, recipe.evaluate_episodes, recipe.evaluate_seed, **recipe.env_kwargs
+                )
+                spaces = env.observation_space, env.action_space
+                copy, _ = transfer(type(policy), state, schema, kwargs, *spaces)
+            except (gymnasium.error.Error, TypeError, ValueError) as error:
+                raise ValueError(f"cannot evaluate on '{body}': {error}") from error
+            try:
+                yield body, copy, env
+            finally:
+                env.close()
+
+
+def score(scores: Scores, recipe: Recipe) -> float:
+    """Return the one number that picks the best checkpoint.
+
+    The weighted mean, over the bodies of `evaluate_on`, of the mean return with sampled or mean
+    actions or the mean of both (`score_actions`); see `Recipe.score_weights`.
+    """
+    kinds = ACTIONS if recipe.score_actions == "both" else (recipe.score_actions,)
+    weights = recipe.score_weights or dict.fromkeys(recipe.evaluate_on, 1.0)
+    total = sum(
+        weight * float(np.mean([scores[body][kind] for kind in kinds]))
+        for body, weight in weights.items()
+    )
+    return total / sum(weights.values())
+
+
+def evaluation_values(scores: Scores, recipe: Recipe) -> dict[str, float]:
+    """Return an evaluation as columns of the curve."""
+    values = {
+        f"{body}:{actions}": value
+        for body, kinds in scores.items()
+        for actions, value in kinds.items()
+    }
+    return {"score": score(scores, recipe), **values}
+
+
+def _episode_returns(policy: Any, env: Any, *, deterministic: bool) -> np.ndarray:
+    """Return the return of the first episode of each environment, float64[n]."""
+    returns = np.full(env.num_envs, np.nan)
+    observations = env.reset()
+    while np.isnan(returns).any():
+        actions, _ = policy.predict(observations, deterministic=deterministic)
+        observations, _, dones, infos = env.step(actions)
+        for row in np.flatnonzero(dones):
+            if np.isnan(returns[row]):
+                returns[row] = infos[row]["episode"]["r"]
+    return returns
+
+
+def _number(value: float | int | None) -> str:
+    """Return a number's shortest exact text; empty for None."""
+    return "" if value is None else repr(int(value) if isinstance(value, int) else float(value))

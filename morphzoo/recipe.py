@@ -1,0 +1,286 @@
+"""Recipe: everything that produced a checkpoint, in one flat JSON file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+RECIPES = Path(__file__).parent / "zoo" / "recipes"
+
+# What an algorithm's keyword is when neither the recipe nor the command line says it. They are
+# filled in when the recipe is made, so that a run's recipe.json is complete by itself.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "ppo": {
+        "learning_rate": 3e-4,
+        "n_steps": 128,
+        "batch_size": 256,
+        "n_epochs": 10,
+        "gamma": 0.99,
+        "gae_lambda": 0.95,
+        "clip_range": 0.2,
+        "ent_coef": 0.0,
+        "vf_coef": 0.5,
+        "max_grad_norm": 0.5,
+    },
+    "sac": {},
+}
+
+# Keys that may differ between a run and its continuation: they say where and why, not what.
+FREE_ON_RESUME = ("device", "description", "fingerprint_10000")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """All settings of one training run; plain JSON values, checked when it is made.
+
+    Attributes:
+        env: Id of the body to train on, such as `morphzoo/Centipede-6-v0`.
+        policy: A name in `morphzoo.policies.POLICIES`.
+        steps: Environment steps, summed over the environments. The run ends with the first whole
+            rollout (n_envs * n_steps) that reaches it.
+        seed: Seed of the weights, the environments and the sampling.
+        n_envs: Environments simulated at once.
+        algorithm: A name in `morphzoo.algorithms.ALGORITHMS`.
+        schedule: "linear": the learning rate falls to 0 over `steps`; "constant": it stays.
+        device: Device of the policy: "cpu", "cuda" or "cuda:1".
+        env_kwargs: Keywords of the environment.
+        policy_kwargs: Keywords of the policy.
+        algorithm_kwargs: Keywords of the algorithm; the missing ones are filled from `DEFAULTS`.
+        checkpoint_every: Steps between two training states; a killed run loses at most these.
+        evaluate_every: Steps between two evaluations; 0 evaluates at the end only.
+        evaluate_on: Bodies to evaluate on; empty: the body trained on. They pick the best
+            checkpoint, so bodies that a result is reported for as unseen do not belong here.
+        evaluate_episodes: Episodes for each body, once with sampled and once with mean actions.
+        evaluate_seed: Seed of the evaluation's environments and sampling, the same each time.
+        score_actions: "sampled", "mean" or "both": which evaluation returns the score is made of.
+        score_weights: Weight for each body of `evaluate_on`; empty: 1 each. The score is the
+            weighted mean of the bodies' mean returns; the best checkpoint is the highest score's.
+        description: A sentence for people.
+        fingerprint_10000: Platform -> sha256 of the first 10,000 steps' weights and curve, and the
+            curve's rows; see `morphzoo.fingerprint`.
+
+    Raises:
+        ValueError: A value is out of range; or keys, names or sizes do not fit each other.
+        TypeError: A value has the wrong type.
+    """
+
+    env: str
+    policy: str
+    steps: int = 1_000_000
+    seed: int = 0
+    n_envs: int = 16
+    algorithm: str = "ppo"
+    schedule: str = "linear"
+    device: str = "cpu"
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    policy_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    algorithm_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    checkpoint_every: int = 50_000
+    evaluate_every: int = 100_000
+    evaluate_on: list[str] = dataclasses.field(default_factory=list)
+    evaluate_episodes: int = 10
+    evaluate_seed: int = 1000
+    score_actions: str = "sampled"
+    score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    description: str = ""
+    fingerprint_10000: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Coerce whole floats to integers, fill in the defaults, check."""
+        for field in dataclasses.fields(self):
+            value = _typed(field.name, getattr(self, field.name), str(field.type))
+            object.__setattr__(self, field.name, value)
+        _choice("algorithm", self.algorithm, DEFAULTS)
+        kwargs = {**DEFAULTS[self.algorithm], **self.algorithm_kwargs}
+        object.__setattr__(self, "algorithm_kwargs", kwargs)
+        object.__setattr__(self, "evaluate_on", self.evaluate_on or [self.env])
+        _check_numbers(self)
+        _check_score(self)
+
+    @property
+    def rollout(self) -> int:
+        """Steps of one rollout over all environments."""
+        return self.n_envs * int(self.algorithm_kwargs.get("n_steps", 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """Return the recipe as the text of a recipe file."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "recipe") -> Recipe:
+        """Make a recipe, refusing keys that it does not have.
+
+        Args:
+            values: The fields; `env` and `policy` at least.
+            source: Name of their origin, for the message.
+
+        Raises:
+            ValueError: A key is unknown or missing, or a value is out of range.
+            TypeError: A value has the wrong type.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise ValueError(f"{source}: unknown key '{key}'.{did_you_mean(key, known)}")
+        for key in ("env", "policy"):
+            if key not in values:
+                raise ValueError(f"{source}: '{key}' is missing; a run needs 'env' and 'policy'")
+        return cls(**values)
+
+    def override(self, changes: Mapping[str, Any]) -> Recipe:
+        """Return a copy with some values changed.
+
+        Args:
+            changes: Field name, or `group.key` for a key of one of the `..._kwargs`, or an
+                algorithm's keyword by itself, to the new value.
+
+        Raises:
+            ValueError: A key is unknown or a value is out of range.
+            TypeError: A value has the wrong type.
+        """
+        values = self.to_dict()
+        if "env" in changes and values["evaluate_on"] == [self.env]:
+            values["evaluate_on"] = []
+        for key, value in changes.items():
+            group, _, inner = key.partition(".")
+            if inner and isinstance(values.get(group), dict):
+                values[group][inner] = value
+            elif key not in values and key in values["algorithm_kwargs"]:
+                values["algorithm_kwargs"][key] = value
+            elif key not in values:
+                known = [
+                    *values,
+                    *values["algorithm_kwargs"],
+                    "policy_kwargs.KEY",
+                    "env_kwargs.KEY",
+                ]
+                raise ValueError(f"unknown setting '{key}'.{did_you_mean(key, known)}")
+            else:
+                values[key] = value
+        return Recipe.from_dict(values)
+
+
+def read_recipe(name: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe file, or a bundled recipe by its name.
+
+    Args:
+        name: `snowflake-centipede-6`, or the path of a JSON file.
+
+    Raises:
+        ValueError: There is no such recipe, the file is not JSON, or its contents are refused.
+        TypeError: A value has the wrong type.
+    """
+    path = Path(name)
+    bundled = sorted(file.stem for file in RECIPES.glob("*.json"))
+    if not path.is_file():
+        if str(name) not in bundled:
+            raise ValueError(
+                f"no recipe '{name}': neither a file nor one of the bundled recipes "
+                f"{', '.join(bundled)}.{did_you_mean(str(name), bundled)}"
+            )
+        path = RECIPES / f"{name}.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"recipe '{path}' is not a JSON file: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"recipe '{path}' holds a {type(values).__name__}, not one JSON object")
+    return Recipe.from_dict(values, source=f"recipe '{path}'")
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split `key=value`; the value is JSON where it can be read as such, else a string.
+
+    Raises:
+        ValueError: There is no `=` or no key.
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ValueError(f"expected key=value, found '{text}'")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a sentence with the closest known words, or all of them when none is close."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=3)
+    if close:
+        return f" Did you mean {' or '.join(repr(match) for match in close)}?"
+    return f" Known: {', '.join(known)}." if known else ""
+
+
+def _typed(name: str, value: Any, annotation: str) -> Any:
+    """Return `value` as the type that the field's annotation names, or raise TypeError."""
+    kind = {"s": str, "i": int, "l": list, "d": dict}[annotation[0]]
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(
+            f"recipe key '{name}' must be {annotation}, found {value!r} ({type(value).__name__})"
+        )
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"recipe key '{name}' must hold plain JSON values: {error}") from error
+
+
+def _choice(name: str, value: str, known: Iterable[str]) -> None:
+    """Raise ValueError unless `value` is one of the known words."""
+    known = list(known)
+    if value not in known:
+        raise ValueError(f"recipe key '{name}' is '{value}'.{did_you_mean(value, known)}")
+
+
+def _check_numbers(recipe: Recipe) -> None:
+    """Raise ValueError where a number is out of range or sizes do not fit each other."""
+    _choice("schedule", recipe.schedule, ("linear", "constant"))
+    _choice("score_actions", recipe.score_actions, ("sampled", "mean", "both"))
+    for name in ("steps", "n_envs", "checkpoint_every", "evaluate_episodes"):
+        if getattr(recipe, name) <= 0:
+            raise ValueError(f"'{name}' must be positive, found {getattr(recipe, name)}")
+    for name in ("seed", "evaluate_seed", "evaluate_every"):
+        if not 0 <= getattr(recipe, name) < 2**32:
+            raise ValueError(f"'{name}' must be in 0..2**32-1, found {getattr(recipe, name)}")
+    kwargs = recipe.algorithm_kwargs
+    for name in ("n_steps", "batch_size", "n_epochs", "learning_rate", "clip_range"):
+        value = kwargs.get(name, 1)
+        whole = name in ("n_steps", "batch_size", "n_epochs")
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not number or value <= 0 or not math.isfinite(value):
+            kind = "a positive integer" if whole else "a positive number"
+            raise ValueError(f"algorithm keyword '{name}' must be {kind}, found {value!r}")
+    batch = kwargs.get("batch_size", 1)
+    if "n_steps" in kwargs and (recipe.rollout % batch or batch == 1):
+        raise ValueError(
+            f"batch_size must be above 1 and divide n_envs * n_steps = {recipe.n_envs} * "
+            f"{kwargs['n_steps']} = {recipe.rollout}, found {batch}: the last minibatch of each "
+            "epoch would be smaller and count for more"
+        )
+
+
+def _check_score(recipe: Recipe) -> None:
+    """Raise ValueError where the score speaks of bodies that are not evaluated."""
+    for body in recipe.evaluate_on:
+        if not isinstance(body, str):
+            raise ValueError(f"'evaluate_on' must hold environment ids, found {body!r}")
+    for body, weight in recipe.score_weights.items():
+        if body not in recipe.evaluate_on:
+            known = did_you_mean(body, recipe.evaluate_on)
+            raise ValueError(f"'score_weights' names '{body}', not in 'evaluate_on'.{known}")
+        if not isinstance(weight, int | float) or isinstance(weight, bool) or weight < 0:
+            raise ValueError(f"the weight of '{body}' must be 0 or more, found {weight!r}")
+    if recipe.score_weights and not sum(recipe.score_weights.values()) > 0:
+        raise ValueError("'score_weights' must have one weight above 0")

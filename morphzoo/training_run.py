@@ -1,0 +1,228 @@
+"""TrainingRun: what happens between two rollouts: curve, evaluation, checkpoints, state."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from morphzoo.curve import Curve, Scores, evaluate_bodies, evaluation_values, score, update_values
+from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
+from morphzoo.fingerprint import platform_signature
+from morphzoo.recipe import FREE_ON_RESUME, Recipe
+from morphzoo.results import versions
+from morphzoo.training_state import capture, read_state, restore, write_state
+
+Json = dict[str, Any]
+
+
+class TrainingRun(BaseCallback):
+    """Keeps one run's folder while an on-policy SB3 model learns.
+
+    Everything happens when a rollout is about to start, where the rollout buffer is empty and the
+    environments stand still: a row of the curve for the update before, an evaluation if one is
+    due, `best` if its score is the highest, and the training state last, with all of these in it.
+
+    Args:
+        recipe: What is trained.
+        folder: The run's folder; it exists and is writable.
+        threads: CPU threads, for the record.
+        progress: Show a progress bar.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, *, threads: int, progress: bool) -> None:
+        """Hold the settings; `begin` touches the folder."""
+        super().__init__()
+        self.recipe = recipe
+        self.folder = folder
+        self.threads = threads
+        self.progress = progress
+        self.best: Json | None = None
+        self.scores: Scores = {}
+        self.stretches: list[Json] = []
+        self._recorded = 0  # step of the last row
+        self._bar: tqdm | None = None
+        self._started = time.monotonic()
+
+    def begin(self, model: Any, resume: bool) -> None:
+        """Start the folder anew, or put the newest training state into the model.
+
+        Args:
+            model: The recipe's model, before `learn`.
+            resume: Continue what the folder holds.
+
+        Raises:
+            ValueError: The folder holds a run and `resume` is False, or a run of another recipe.
+        """
+        self.model = model
+        recover_folder(self.folder / "best")
+        recover_folder(self.folder / "final")
+        state = self._stored_state(resume)
+        if state is None:
+            write_text_atomic(self.folder / "recipe.json", self.recipe.to_json())
+            shutil.rmtree(self.folder / "best", ignore_errors=True)
+            write_text_atomic(self.folder / "times.csv", "step,seconds\n")
+            self.curve = Curve(self.folder / "curve.csv", self.recipe.evaluate_on)
+        else:
+            arrays, record, text, best = state
+            restore(model, arrays, record["counters"])
+            self.best, self.scores = record["best"], record["scores"]
+            self.stretches = record["stretches"]
+            self._recorded = model.num_timesteps
+            self.curve = Curve(self.folder / "curve.csv", self.recipe.evaluate_on, text)
+            if best is None:
+                shutil.rmtree(self.folder / "best", ignore_errors=True)
+            else:
+                with folder_atomic(self.folder / "best") as aside:
+                    shutil.copytree(best, aside, dirs_exist_ok=True)
+        self._add_stretch()
+
+    def finish(self) -> None:
+        """Record the last update if that is still to do, and write the final checkpoint."""
+        self._record(last=True)
+        self._save("final", self.model.num_timesteps, self.scores)
+        if self._bar is not None:
+            self._bar.close()
+
+    def _on_training_start(self) -> None:
+        """Show the bar."""
+        self._started = time.monotonic()
+        self._bar = tqdm(
+            total=self.recipe.steps,
+            initial=self.model.num_timesteps,
+            unit="step",
+            disable=not self.progress,
+            dynamic_ncols=True,
+        )
+
+    def _on_rollout_start(self) -> None:
+        """Record the update before this rollout; none has been made before the first."""
+        if self.model.num_timesteps > self._recorded:
+            self._record(last=False)
+
+    def _on_step(self) -> bool:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(self.training_env.num_envs)
+        return True
+
+    def _record(self, *, last: bool) -> None:
+        """Write the row of the last update, evaluate, save what is due."""
+        step = self.model.num_timesteps
+        if step == self._recorded:
+            return
+        before = step - self.recipe.rollout
+        row = update_values(self.model)
+        if last or _due(before, step, self.recipe.evaluate_every):
+            self.scores = evaluate_bodies(self.model.policy, self.recipe)
+            row.update(evaluation_values(self.scores, self.recipe))
+            self._keep_best(step)
+        self.curve.append(row)
+        self._recorded = step
+        self._log_time(step, row)
+        if last or _due(before, step, self.recipe.checkpoint_every):
+            self._write_state()
+
+    def _keep_best(self, step: int) -> None:
+        """Save the policy as `best` if no score was higher."""
+        value = score(self.scores, self.recipe)
+        if self.best is None or value > self.best["score"]:
+            self.best = {"step": step, "score": value, "scores": self.scores}
+            self._save("best", step, self.scores)
+
+    def _save(self, name: str, step: int, scores: Scores) -> None:
+        """Write a zoo folder of the policy as it is now."""
+        from morphzoo import zoo
+
+        training: Json = {
+            "step": step,
+            "score": score(scores, self.recipe),
+            "evaluations": scores,
+            "best_step": self.best["step"] if self.best else None,
+            "stretches": self._stretches(step),
+        }
+        zoo.save(
+            self.model,
+            self.folder / name,
+            results={"training": training},
+            recipe=self.recipe.to_dict(),
+        )
+
+    def _write_state(self) -> None:
+        """Write the training state; from here a killed run continues."""
+        arrays, counters = capture(self.model)
+        record = {
+            "recipe": self.recipe.to_dict(),
+            "counters": counters,
+            "best": self.best,
+            "scores": self.scores,
+            "stretches": self._stretches(self.model.num_timesteps),
+        }
+        best = self.folder / "best"
+        write_state(
+            self.folder / "state", arrays, record, self.curve.text, best if self.best else None
+        )
+
+    def _stored_state(self, resume: bool) -> Any:
+        """Return the newest state of the folder, checked against the recipe; None to begin."""
+        path = self.folder / "recipe.json"
+        if not path.exists():
+            return None
+        if not resume:
+            raise ValueError(
+                f"'{self.folder}' holds a run already: continue it with --resume, or give another "
+                "--out"
+            )
+        stored, asked = json.loads(path.read_text(encoding="utf-8")), self.recipe.to_dict()
+        differing = [
+            f"{key}: {stored.get(key)!r} there, {value!r} asked for"
+            for key, value in asked.items()
+            if key not in FREE_ON_RESUME and stored.get(key) != value
+        ]
+        if differing:
+            raise ValueError(
+                f"'{self.folder}' holds a run of another recipe ({'; '.join(differing)}). Continue "
+                "it with its own recipe, or give another --out"
+            )
+        return read_state(self.folder / "state")
+
+    def _add_stretch(self) -> None:
+        """Note where and with what the steps from here on run."""
+        self.stretches.append(
+            {
+                "from_step": self.model.num_timesteps,
+                "device": self.recipe.device,
+                "threads": self.threads,
+                "platform": platform_signature(self.recipe.device),
+                "versions": versions(),
+            }
+        )
+
+    def _stretches(self, step: int) -> list[Json]:
+        """Return the stretches up to a step, each with its last step, those of no step left out."""
+        ends = [stretch["from_step"] for stretch in self.stretches[1:]] + [step]
+        return [
+            {**stretch, "to_step": end}
+            for stretch, end in zip(self.stretches, ends, strict=True)
+            if stretch["from_step"] < end
+        ]
+
+    def _log_time(self, step: int, row: dict[str, float | int]) -> None:
+        """Append the seconds since this process began to learn, and show the return on the bar."""
+        with open(self.folder / "times.csv", "a", encoding="utf-8") as file:
+            file.write(f"{step},{time.monotonic() - self._started:.3f}\n")
+        if self._bar is not None:
+            mean, best = row.get("return_mean", math.nan), self.best
+            shown = f"return {mean:.0f}" + (f", best score {best['score']:.0f}" if best else "")
+            self._bar.set_postfix_str(shown, refresh=False)
+
+
+def _due(before: int, step: int, every: int) -> bool:
+    """Return whether a multiple of `every` lies in (before, step]; never for every = 0."""
+    return every > 0 and step // every > before // every

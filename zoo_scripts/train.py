@@ -1,0 +1,60 @@
+"""Train a policy: zoo_scripts/train.py --env morphzoo/Centipede-6 --policy snowflake --out DIR."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's spinning threads slow the simulation
+
+from morphzoo.recipe import Recipe, parse_setting, read_recipe  # noqa: E402
+
+
+def main() -> int:
+    """Parse, train, print; 2 after an error in what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", help="bundled recipe (snowflake-centipede-6) or a JSON file")
+    parser.add_argument("--env", help="body to train on, such as morphzoo/Centipede-6")
+    parser.add_argument("--policy", help="snowflake, nervenet or mlp")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--n-envs", type=int)
+    parser.add_argument("--device", help="cpu (default) or cuda")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
+    parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--tensorboard", action="store_true")
+    parser.add_argument("--no-progress", action="store_true")
+    options = parser.parse_args()
+    names = ("env", "policy", "steps", "seed", "n_envs", "device")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    try:
+        given.update(parse_setting(text) for text in options.settings)
+        stored = os.path.join(options.out, "recipe.json")
+        base = options.recipe or (stored if options.resume and os.path.isfile(stored) else None)
+        body = {name: given.pop(name) for name in ("env", "policy") if not base and name in given}
+        recipe = (read_recipe(base) if base else Recipe.from_dict(body, "options")).override(given)
+        from morphzoo.training import train
+
+        final = train(
+            recipe,
+            options.out,
+            resume=options.resume,
+            progress=not options.no_progress,
+            threads=options.threads,
+            tensorboard=options.tensorboard,
+        )
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nstopped; continue with --resume --out {options.out}", file=sys.stderr)
+        return 130
+    print(f"trained: {final}, best checkpoint: {final.with_name('best')}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
