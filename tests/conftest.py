@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes.util
 import functools
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+README = Path(__file__).parents[1] / "README.md"
 GL_PACKAGES = (
     "apt-get install -y libegl1 libopengl0 libgl1-mesa-dri (MUJOCO_GL=egl), "
     "or libosmesa6 (MUJOCO_GL=osmesa)"
@@ -28,7 +31,8 @@ def _choose_gl() -> None:
     if sys.platform != "linux" or any(os.environ.get(k) for k in ("DISPLAY", "WAYLAND_DISPLAY")):
         return
     backends = {"egl": ("EGL", "OpenGL"), "osmesa": ("OSMesa",), "off": ()}
-    found = (b for b, libraries in backends.items() if all(map(ctypes.util.find_library, libraries)))
+    find = ctypes.util.find_library
+    found = (b for b, libraries in backends.items() if all(map(find, libraries)))
     os.environ.setdefault("MUJOCO_GL", next(found))
 
 
@@ -65,3 +69,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("MORPHZOO_REQUIRE_GL"):
         pytest.fail(problem, pytrace=False)
     pytest.skip(problem)
+
+
+@pytest.fixture(scope="session")
+def readme_snippets() -> list[str]:
+    """The README's Python blocks in order, the training cut down to two rollouts."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    long, short = "model.learn(1_000_000, ", "model.learn(2_048, "
+    assert sum(long in block for block in blocks) == 1, "the README trains exactly once"
+    return [block.replace(long, short) for block in blocks]

@@ -1,0 +1,233 @@
+"""The shape of the code: who imports whom, what an import costs, what must be documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+import morphzoo
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "morphzoo"
+
+# Room (file or folder of the package) -> rooms that it may import, besides itself. A new room needs
+# a row here and a place in docs/architecture.md.
+LEAVES = {"estimates", "files", "published"}
+BODY = {"columns", "morphology", "spaces"}
+ACTING = BODY | {"envs", "sb3", "policies", "algorithms"} | LEAVES
+ARROWS: dict[str, set[str]] = {
+    **{leaf: set() for leaf in LEAVES},
+    "columns": set(),
+    "morphology": {"columns"},
+    "spaces": {"columns", "morphology"},
+    "envs": BODY,
+    "sb3": BODY | {"envs"},
+    "policies": BODY,
+    "algorithms": BODY | {"envs", "sb3", "policies"},
+    "zoo": ACTING,
+}
+
+# Packages that a room must not import, not even inside a function.
+TORCH = {"torch", "stable_baselines3", "sb3_contrib", "safetensors"}
+FORBIDDEN: dict[str, set[str]] = {
+    **dict.fromkeys(("columns", "morphology", "spaces", "envs"), TORCH),
+    **dict.fromkeys(LEAVES, TORCH),
+    "policies": {"mujoco", "dm_control"},
+}
+UNSAFE = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml"}
+
+ENV_HEADINGS = (
+    "Description", "Action Space", "Observation Space", "Rewards",
+    "Starting State", "Episode End", "Arguments", "Version History",
+)  # fmt: skip
+
+FILE_LINES, FUNCTION_LINES, SCRIPT_LINES, POSITIONAL = 300, 40, 60, 7
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports anywhere, `from x import y` as `x.y`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*parts[: -node.level]] if node.level else []
+            base += [node.module] if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+
+
+MODULES = [path for path in python_files("morphzoo") if path != PACKAGE / "__init__.py"]
+SOURCES = python_files("morphzoo", "zoo_scripts", "benchmarks")
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_imports_point_one_way(path: Path) -> None:
+    room = room_of(path)
+    assert room in ARROWS, f"{room} has no row in ARROWS"
+    ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("morphzoo.")}
+    known = ours & ARROWS.keys()  # the rest are names of the package itself, such as __version__
+    assert ours - known <= {"__version__"}
+    assert known - {room} <= ARROWS[room]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_forbidden_packages(path: Path) -> None:
+    imported = {name.split(".")[0] for name in imports_of(path)}
+    assert not imported & FORBIDDEN.get(room_of(path), set())
+    assert not imported & UNSAFE
+    assert not imported & {"tests", "zoo_scripts", "benchmarks"}
+
+
+def test_arrows_have_no_circle() -> None:
+    """A row may name only rooms whose own rows do not lead back to it."""
+    reached = {room: set(targets) for room, targets in ARROWS.items()}
+    for _ in ARROWS:
+        reached = {r: t | {u for x in t for u in reached[x]} for r, t in reached.items()}
+    assert not [room for room, targets in reached.items() if room in targets]
+    assert {room_of(path) for path in MODULES} == ARROWS.keys()
+
+
+def test_scripts_import_only_the_package() -> None:
+    for path in python_files("zoo_scripts"):
+        names = {name.split(".")[0] for name in imports_of(path)}
+        assert names - sys.stdlib_module_names <= {"morphzoo"}, short(path)
+
+
+@pytest.fixture(scope="module")
+def fresh_import() -> dict:
+    """What `import morphzoo` loads and how long it takes, best of three processes."""
+    code = (
+        "import time, sys, json; start = time.perf_counter(); import morphzoo; "
+        "print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))"
+    )
+    runs = [
+        json.loads(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        )
+        for _ in range(3)
+    ]
+    return {"seconds": min(run[0] for run in runs), "modules": set(runs[0][1])}
+
+
+def test_import_is_light(fresh_import: dict) -> None:
+    heavy = {"torch", "stable_baselines3", "mujoco", "dm_control", "matplotlib", "huggingface_hub"}
+    assert "gymnasium" in fresh_import["modules"]
+    assert not heavy & fresh_import["modules"]
+    assert fresh_import["seconds"] < 1.0
+
+
+def entry_points() -> dict[str, str]:
+    """Each entry point of our ids -> the family that the README speaks of (digits as n)."""
+    ours = {i: s for i, s in gymnasium.registry.items() if i.startswith("morphzoo/")}
+    assert ours, "importing morphzoo registered nothing"
+    assert all(re.fullmatch(r"morphzoo/[A-Z]\w*(-\d+)?-v\d+", i) for i in ours)
+    return {str(s.entry_point): re.sub(r"-\d+(?=-v)", "-{n}", i) for i, s in ours.items()}
+
+
+def test_environments_are_documented() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for entry_point, family in entry_points().items():
+        module, name = entry_point.split(":")
+        page = getattr(importlib.import_module(module), name).__doc__ or ""
+        missing = [h for h in ENV_HEADINGS if not re.search(rf"^\s*#+ {h}\b", page, re.M)]
+        assert not missing, f"{entry_point} lacks {missing}"
+        assert family in readme, f"the README's table lacks {family}"
+
+
+def test_policies_are_documented() -> None:
+    from morphzoo.policies import POLICIES
+
+    readme, page = (ROOT / "README.md").read_text(), (ROOT / "docs/policies.md").read_text()
+    for name, policy in POLICIES.items():
+        assert (
+            f'`"{name}"`' in page
+            and f"`{policy.__name__}`" in page
+            and f"`{policy.__name__}`" in readme
+        )
+        assert "Source:" in (policy.__doc__ or ""), (
+            f"{policy.__name__} does not say where it is from"
+        )
+
+
+def test_algorithms_are_documented() -> None:
+    from morphzoo.algorithms import ALGORITHMS
+
+    page = (ROOT / "docs/policies.md").read_text()
+    for name, algorithm in ALGORITHMS.items():
+        assert f'`"{name}"`' in page and algorithm.__name__ in page
+
+
+def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function from `def` to its end, its docstring not counted."""
+    first = node.body[0]
+    doc = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) and first.end_lineno else 0
+    return (node.end_lineno or node.lineno) - node.lineno + 1 - doc
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=short)
+def test_files_are_readable_at_a_sitting(path: Path) -> None:
+    text = path.read_text()
+    limit = SCRIPT_LINES if path.is_relative_to(ROOT / "zoo_scripts") else FILE_LINES
+    assert len(text.splitlines()) <= limit
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert code_lines(node) <= FUNCTION_LINES, node.name
+            positional = [*node.args.posonlyargs, *node.args.args]
+            assert len(positional) - (
+                positional[:1] != [] and positional[0].arg in ("self", "cls")
+            ) <= (POSITIONAL), node.name
+
+
+def test_no_drawers_for_everything() -> None:
+    vague = {"utils.py", "util.py", "common.py", "helpers.py", "misc.py"}
+    assert not [short(path) for path in SOURCES if path.name in vague]
+
+
+def test_no_path_of_a_machine() -> None:
+    """Tracked text names no folder of the machine that it was written on."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    home = re.compile(rb"(?<![\w./-])/(?:home|Users|root|work)/\w")
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        path = ROOT / name
+        if path.is_file() and path.suffix in {
+            ".py",
+            ".md",
+            ".json",
+            ".toml",
+            ".xml",
+            ".txt",
+            ".csv",
+        }:
+            assert not home.search(path.read_bytes()), name
+
+
+def test_version_is_one_number() -> None:
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^version: (.*)$", citation, re.M).group(1) == morphzoo.__version__
+    assert f"## [{morphzoo.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert (PACKAGE / "py.typed").is_file()
