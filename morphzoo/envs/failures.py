@@ -28,9 +28,9 @@ def install_warning_handler() -> None:
     """Stop MuJoCo from writing ``MUJOCO_LOG.TXT`` into the working directory, once a process.
 
     MuJoCo's default handler prints a warning to the console and appends it to that file. The
-    console message stays and the file goes. It is a setting of the engine and not a Python function,
-    so a batch's native threads may warn without the interpreter's lock. A log file that the user
-    has named is left alone, and so is every setting made after the first call.
+    console message stays and the file goes. It is a setting of the engine and not a Python
+    function, so a batch's native threads may warn without the interpreter's lock. A log file that
+    the user has named is left alone, and so is every setting made after the first call.
     """
     global _installed
     if _installed:

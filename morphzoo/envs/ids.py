@@ -1,0 +1,35 @@
+"""One spelling for each environment id."""
+
+import gymnasium as gym
+from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+NAMESPACE = "morphzoo"
+
+
+def canonical_id(env_id: str) -> str:
+    """Return the registered id, with its version, that an id means.
+
+    ``morphzoo/Centipede-20`` and ``morphzoo:morphzoo/Centipede-20-v0`` both mean
+    ``morphzoo/Centipede-20-v0``. Gymnasium's ``make`` reads them too, but warns about the first,
+    and its ``spec`` knows neither. No module is imported on behalf of an id.
+
+    Args:
+        env_id: an id, of ours or of any other registered environment.
+
+    Raises:
+        ValueError: if the id is no string, or names another module to import.
+        gymnasium.error.Error: if no such environment is registered; Gymnasium's own message, which
+            suggests what may have been meant.
+    """
+    if not isinstance(env_id, str):
+        raise ValueError(f"An environment id must be a string, found {env_id!r}.")
+    module, _, name = env_id.rpartition(":")
+    if module not in ("", NAMESPACE):
+        raise ValueError(
+            f"The id {env_id!r} asks to import the module {module!r}. Import it yourself, then "
+            f"give the id {name!r} alone."
+        )
+    namespace, stem, version = parse_env_id(name)
+    if version is None:
+        name = get_env_id(namespace, stem, find_highest_version(namespace, stem))
+    return gym.spec(name).id
