@@ -90,6 +90,7 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
         element.name = element.name.removeprefix(_PART)
     for joint, gear in _motors(num_legs, disabled):
         _add_motor(spec, joint, gear)
+    _frame(spec, TORSO_OFFSET * num_torsos(num_legs))
     return spec.compile()
 
 
@@ -142,3 +143,20 @@ def _add_motor(spec: mujoco.MjSpec, joint: str, gear: float) -> None:
         ctrlrange=[-1.0, 1.0],
     )
     motor.set_to_motor()
+
+
+def _frame(spec: mujoco.MjSpec, length: float) -> None:
+    """Hold a body of `length` (m) in the picture: camera `track`, light and distances of view."""
+    middle = (length - TORSO_OFFSET) / 2
+    distance = 1.8 + 1.2 * length
+    spec.body("torso_0").add_camera(
+        name="track",
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM,
+        pos=[middle + 0.45 * distance, -0.75 * distance, 0.5 * distance - 0.25],
+        xyaxes=[0.857, 0.514, 0, -0.2555, 0.4257, 0.8681],
+    )
+    # Low, because a high light leaves stripes on the floor: the shadow map's depth is coarse
+    spec.light("sun").pos = [middle, 0.0, 1.0]
+    spec.stat.extent = 2.0 + length
+    spec.stat.center = [middle, 0.0, 0.5]
+    spec.stat.meansize = 0.25

@@ -12,7 +12,8 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
-from morphzoo.morphology import Column, MorphologyGraph
+from morphzoo.columns import Column
+from morphzoo.morphology import MorphologyGraph
 from morphzoo.spaces import MorphologySpace
 
 Array = Any  # numpy.ndarray, or torch.Tensor where a back end simulates on a GPU
@@ -122,9 +123,17 @@ class Task(ABC):
 
         Args:
             fields: state after the step.
-            action: `[n, A]`, exactly as the environment received it: MuJoCo clamps, we do not.
+            action: `float64[n, A]`, C-contiguous, exactly as the environment received it:
+                MuJoCo clamps what it applies, the reward does not.
             variables: of the episodes, from before the step.
         """
+
+    def total(self, terms: Mapping[str, Array]) -> Array:
+        """Return the reward `float64[n]`: the sum of the terms, in the order of `reward_terms`."""
+        first, *rest = (terms[name] for name in self.reward_terms)
+        for term in rest:
+            first = first + term
+        return first
 
     @abstractmethod
     def terminated(self, fields: Fields, variables: Mapping[str, Array]) -> Array:

@@ -1,0 +1,56 @@
+"""The environments' ids: one row each, registered with Gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+
+
+class Row(NamedTuple):
+    """What Gymnasium's registry needs to know of one id.
+
+    Attributes:
+        id: the whole id, with its version. Gymnasium finds it without the version too.
+        entry_point: class of the single environment, as a string: nothing is imported before use.
+        vector_entry_point: class of the batched environment, for `gymnasium.make_vec`.
+        kwargs: arguments of the class that the id stands for.
+        max_episode_steps: length at which an episode is truncated.
+        reward_threshold: return from which the task counts as solved.
+    """
+
+    id: str
+    entry_point: str
+    vector_entry_point: str
+    kwargs: Mapping[str, Any]
+    max_episode_steps: int
+    reward_threshold: float
+
+
+_CENTIPEDE = (
+    "morphzoo.envs.centipede:CentipedeEnv",
+    "morphzoo.envs.centipede:CentipedeVectorEnv",
+)
+
+TABLE: tuple[Row, ...] = (
+    Row("morphzoo/Centipede-v0", *_CENTIPEDE, {}, 1000, 6000.0),
+    *(
+        Row(f"morphzoo/Centipede-{n}-v0", *_CENTIPEDE, {"num_legs": n}, 1000, 6000.0)
+        for n in range(3, 101)
+    ),
+)
+
+
+def register_envs() -> None:
+    """Register every row of the table that is not registered yet."""
+    for row in TABLE:
+        if row.id not in gym.registry:
+            gym.register(
+                row.id,
+                entry_point=row.entry_point,
+                vector_entry_point=row.vector_entry_point,
+                kwargs=dict(row.kwargs),
+                max_episode_steps=row.max_episode_steps,
+                reward_threshold=row.reward_threshold,
+            )
