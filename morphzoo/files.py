@@ -166,7 +166,7 @@ def _take_place(aside: Path, path: Path) -> None:
         os.replace(path, old)
     try:
         os.replace(aside, path)
-    except OSError:
+    except BaseException:
         if old is not None:
             os.replace(old, path)
         raise

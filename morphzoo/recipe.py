@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from morphzoo.results import TEST_SEED
+
 RECIPES = Path(__file__).parent / "zoo" / "recipes"
 
 # What an algorithm's keyword is when neither the recipe nor the command line says it. They are
@@ -57,13 +59,14 @@ class Recipe:
         evaluate_on: Bodies to evaluate on; empty: the body trained on. They pick the best
             checkpoint, so bodies that a result is reported for as unseen do not belong here.
         evaluate_episodes: Episodes for each body, once with sampled and once with mean actions.
-        evaluate_seed: Seed of the evaluation's environments and sampling, the same each time.
+        evaluate_seed: Seed of the first evaluation episode, the next has the next; the same each
+            time, and below the seeds that are reserved for final scores.
         score_actions: "sampled", "mean" or "both": which evaluation returns the score is made of.
         score_weights: Weight for each body of `evaluate_on`; empty: 1 each. The score is the
             weighted mean of the bodies' mean returns; the best checkpoint is the highest score's.
         description: A sentence for people.
         fingerprint_10000: Platform -> sha256 of the first 10,000 steps' weights and curve, and the
-            curve's rows; see `morphzoo.fingerprint`.
+            curve's rows; see `morphzoo.training.fingerprint`.
 
     Raises:
         ValueError: A value is out of range; or keys, names or sizes do not fit each other.
@@ -254,6 +257,12 @@ def _check_numbers(recipe: Recipe) -> None:
     for name in ("seed", "evaluate_seed", "evaluate_every"):
         if not 0 <= getattr(recipe, name) < 2**32:
             raise ValueError(f"'{name}' must be in 0..2**32-1, found {getattr(recipe, name)}")
+    if recipe.evaluate_seed + recipe.evaluate_episodes > TEST_SEED:
+        raise ValueError(
+            f"'evaluate_seed' + 'evaluate_episodes' must be at most {TEST_SEED}: the seeds from "
+            f"there up are reserved for final scores, found {recipe.evaluate_seed} + "
+            f"{recipe.evaluate_episodes}"
+        )
     kwargs = recipe.algorithm_kwargs
     for name in ("n_steps", "batch_size", "n_epochs", "learning_rate", "clip_range"):
         value = kwargs.get(name, 1)

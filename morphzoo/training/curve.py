@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import numpy as np
 import torch
 
 from morphzoo.files import write_text_atomic
+from morphzoo.policies.transferring import policy_schema, transfer
 from morphzoo.recipe import Recipe
-from morphzoo.training_state import seeded_generators
+from morphzoo.results import ACTIONS
+from morphzoo.training.state import seeded_generators
+from morphzoo.transfer import evaluate
 
 COLUMNS = (
     "step",
@@ -29,7 +33,6 @@ COLUMNS = (
     "log_std_mean",
     "learning_rate",
 )
-ACTIONS = ("sampled", "mean")
 
 Scores = dict[str, dict[str, float]]  # body -> "sampled" or "mean" -> mean return
 
@@ -118,11 +121,12 @@ def check_bodies(policy: Any, recipe: Recipe) -> None:
     Raises:
         ValueError: A body is unknown or has parts that the policy's weights do not know.
     """
-    for _ in _copies(policy, recipe):
-        pass
+    for body in recipe.evaluate_on:
+        with seeded_generators(recipe.evaluate_seed):
+            _copy_for(body, policy, recipe)
 
 
-def evaluate_bodies(policy: Any, recipe: Recipe) -> Scores:
+def evaluate_bodies(policy: Any, recipe: Recipe, threads: int = 1) -> Scores:
     """Evaluate a copy of a policy on the recipe's bodies; the policy and all generators stay as is.
 
     Every call makes its environments anew with the same seeds, so an evaluation depends on the
@@ -131,45 +135,45 @@ def evaluate_bodies(policy: Any, recipe: Recipe) -> Scores:
     Args:
         policy: The policy in training, on any device.
         recipe: Bodies, episodes and seed.
+        threads: CPU threads of the simulation.
 
     Returns:
         Mean return of each body, with sampled and with mean actions.
     """
     scores: Scores = {}
-    for body, copy, env in _copies(policy, recipe):
-        scores[body] = {}
-        for actions in ACTIONS:
-            torch.manual_seed(recipe.evaluate_seed)
-            env.seed(recipe.evaluate_seed)
-            returns = _episode_returns(copy, env, deterministic=actions == "mean")
-            scores[body][actions] = float(returns.mean())
+    for body in recipe.evaluate_on:
+        with seeded_generators(recipe.evaluate_seed):
+            copy = _copy_for(body, policy, recipe)
+            for actions in ACTIONS:
+                table = evaluate(
+                    copy,
+                    body,
+                    recipe.evaluate_episodes,
+                    recipe.evaluate_seed,
+                    actions == "mean",
+                    num_threads=threads,
+                    env_kwargs=recipe.env_kwargs,
+                )
+                scores.setdefault(body, {})[actions] = float(table.returns.mean())
     return scores
 
 
-def _copies(policy: Any, recipe: Recipe) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each body to evaluate on, a copy of the policy for it, and its environments.
-
-    While the caller works on one, every global generator is seeded; each is put back afterwards.
-    """
-    from morphzoo.policies.transferring import policy_schema, transfer
-    from morphzoo.sb3 import make_vec_env
-
+def _copy_for(body: str, policy: Any, recipe: Recipe) -> Any:
+    """Return a copy of a policy, on the CPU, for another body or the same."""
     state = {name: tensor.detach().cpu() for name, tensor in policy.state_dict().items()}
-    schema, kwargs = policy_schema(policy), policy.kwargs_received
-    for body in recipe.evaluate_on:
-        with seeded_generators(recipe.evaluate_seed):
-            try:
-                env = make_vec_env(
-                    body, recipe.evaluate_episodes, recipe.evaluate_seed, **recipe.env_kwargs
-                )
-                spaces = env.observation_space, env.action_space
-                copy, _ = transfer(type(policy), state, schema, kwargs, *spaces)
-            except (gymnasium.error.Error, TypeError, ValueError) as error:
-                raise ValueError(f"cannot evaluate on '{body}': {error}") from error
-            try:
-                yield body, copy, env
-            finally:
-                env.close()
+    try:
+        with contextlib.closing(gymnasium.make(body, **recipe.env_kwargs)) as env:
+            copy, _ = transfer(
+                type(policy),
+                state,
+                policy_schema(policy),
+                policy.kwargs_received,
+                env.observation_space,
+                env.action_space,
+            )
+    except (gymnasium.error.Error, TypeError, ValueError) as error:
+        raise ValueError(f"cannot evaluate on '{body}': {error}") from error
+    return copy
 
 
 def score(scores: Scores, recipe: Recipe) -> float:
@@ -195,19 +199,6 @@ def evaluation_values(scores: Scores, recipe: Recipe) -> dict[str, float]:
         for actions, value in kinds.items()
     }
     return {"score": score(scores, recipe), **values}
-
-
-def _episode_returns(policy: Any, env: Any, *, deterministic: bool) -> np.ndarray:
-    """Return the return of the first episode of each environment, float64[n]."""
-    returns = np.full(env.num_envs, np.nan)
-    observations = env.reset()
-    while np.isnan(returns).any():
-        actions, _ = policy.predict(observations, deterministic=deterministic)
-        observations, _, dones, infos = env.step(actions)
-        for row in np.flatnonzero(dones):
-            if np.isnan(returns[row]):
-                returns[row] = infos[row]["episode"]["r"]
-    return returns
 
 
 def _number(value: float | int | None) -> str:

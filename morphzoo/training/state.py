@@ -174,7 +174,7 @@ def write_state(
     step = record["counters"]["num_timesteps"]
     path = folder / f"{step:0{_DIGITS}d}"
     with folder_atomic(path) as aside:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        contiguous = {name: np.array(array, order="C") for name, array in arrays.items()}
         save_file(contiguous, aside / "state.safetensors")
         text = json.dumps({"format": FORMAT, **record}, indent=1)
         write_text_atomic(aside / "state.json", text)

@@ -12,12 +12,19 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
-from morphzoo.curve import Curve, Scores, evaluate_bodies, evaluation_values, score, update_values
 from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
-from morphzoo.fingerprint import platform_signature
 from morphzoo.recipe import FREE_ON_RESUME, Recipe
 from morphzoo.results import versions
-from morphzoo.training_state import capture, read_state, restore, write_state
+from morphzoo.training.curve import (
+    Curve,
+    Scores,
+    evaluate_bodies,
+    evaluation_values,
+    score,
+    update_values,
+)
+from morphzoo.training.fingerprint import platform_signature
+from morphzoo.training.state import capture, read_state, restore, write_state
 
 Json = dict[str, Any]
 
@@ -34,19 +41,30 @@ class TrainingRun(BaseCallback):
         folder: The run's folder; it exists and is writable.
         threads: CPU threads, for the record.
         progress: Show a progress bar.
+        pause_at: Stop with the first rollout that reaches so many steps; None: do not.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, *, threads: int, progress: bool) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        threads: int,
+        progress: bool,
+        pause_at: int | None = None,
+    ) -> None:
         """Hold the settings; `begin` touches the folder."""
         super().__init__()
         self.recipe = recipe
         self.folder = folder
         self.threads = threads
         self.progress = progress
+        self.pause_at = math.inf if pause_at is None else pause_at
         self.best: Json | None = None
         self.scores: Scores = {}
         self.stretches: list[Json] = []
         self._recorded = 0  # step of the last row
+        self._paused = False
         self._bar: tqdm | None = None
         self._started = time.monotonic()
 
@@ -85,10 +103,11 @@ class TrainingRun(BaseCallback):
 
     def finish(self) -> None:
         """Record the last update if that is still to do, and write the final checkpoint."""
-        self._record(last=True)
-        self._save("final", self.model.num_timesteps, self.scores)
         if self._bar is not None:
             self._bar.close()
+        if not self._paused:
+            self._record(last=True)
+            self._save("final", self.model.num_timesteps, self.scores)
 
     def _on_training_start(self) -> None:
         """Show the bar."""
@@ -105,9 +124,12 @@ class TrainingRun(BaseCallback):
         """Record the update before this rollout; none has been made before the first."""
         if self.model.num_timesteps > self._recorded:
             self._record(last=False)
+        self._paused = self.model.num_timesteps >= self.pause_at
 
     def _on_step(self) -> bool:
-        """Move the bar."""
+        """Move the bar; False to stop, which SB3 asks for after a step: the state is saved."""
+        if self._paused:
+            return False
         if self._bar is not None:
             self._bar.update(self.training_env.num_envs)
         return True
@@ -120,13 +142,13 @@ class TrainingRun(BaseCallback):
         before = step - self.recipe.rollout
         row = update_values(self.model)
         if last or _due(before, step, self.recipe.evaluate_every):
-            self.scores = evaluate_bodies(self.model.policy, self.recipe)
+            self.scores = evaluate_bodies(self.model.policy, self.recipe, self.threads)
             row.update(evaluation_values(self.scores, self.recipe))
             self._keep_best(step)
         self.curve.append(row)
         self._recorded = step
         self._log_time(step, row)
-        if last or _due(before, step, self.recipe.checkpoint_every):
+        if last or step >= self.pause_at or _due(before, step, self.recipe.checkpoint_every):
             self._write_state()
 
     def _keep_best(self, step: int) -> None:

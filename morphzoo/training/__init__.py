@@ -1,0 +1,123 @@
+"""Training: from a recipe to a zoo folder, on SB3's unchanged algorithms; survives a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+
+from morphzoo.files import check_writable
+from morphzoo.recipe import Recipe
+from morphzoo.training.curve import check_bodies
+from morphzoo.training.model import build_model
+from morphzoo.training.run import TrainingRun
+
+__all__ = ["build_model", "train"]
+
+_MARGIN = 20_000_000  # bytes kept free for curve, cards and logs
+_COPIES = 12  # weights, Adam's two moments, in two states, `best` in each, `best` and `final`
+
+
+def train(
+    recipe: Recipe,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    threads: int = 1,
+    tensorboard: bool = False,
+    pause_at: int | None = None,
+) -> Path:
+    """Train a policy and write `<out>/final` and `<out>/best`, two zoo folders.
+
+    `<out>` also holds `recipe.json`, `curve.csv`, `times.csv` (seconds, apart from the curve, which
+    is reproducible) and `state/`, the newest training state. After a kill at any moment,
+    `resume=True` ends with the weights and the curve that the uninterrupted run would have given,
+    bit for bit on the CPU with one thread. `best` is the checkpoint with the highest score; see
+    `Recipe.score_weights`.
+
+    Args:
+        recipe: What to train.
+        out: Folder of the run.
+        resume: Continue the run in `out`; one that had not yet saved a state begins again.
+        progress: Show a progress bar.
+        threads: CPU threads of torch and of the simulation.
+        tensorboard: Also log to `<out>/tensorboard`; needs the extra `train`.
+        pause_at: Save the training state after so many steps, rounded up to whole rollouts, and
+            stop there, to be continued with `resume`; None trains to the end.
+
+    Returns:
+        The folder of the final checkpoint; after a pause it does not exist yet.
+
+    Raises:
+        ValueError: A body, policy or keyword does not fit; or `out` holds another run.
+        OSError: `out` is not writable, or the disk has too little room.
+        ImportError: `tensorboard` is asked for and not installed.
+    """
+    with _threads(threads):
+        model = build_model(recipe, threads)
+        try:
+            check_bodies(model.policy, recipe)
+            weights = sum(t.numel() * t.element_size() for t in model.policy.state_dict().values())
+            folder = check_writable(out, _COPIES * weights + _MARGIN)
+            with _one_process(folder):
+                run = TrainingRun(
+                    recipe, folder, threads=threads, progress=progress, pause_at=pause_at
+                )
+                run.begin(model, resume)
+                model.set_logger(Logger(None, _writers(folder, tensorboard)))
+                remaining = recipe.steps - model.num_timesteps
+                if remaining > 0:
+                    model.learn(remaining, callback=run, reset_num_timesteps=False)
+                run.finish()
+        finally:
+            model.env.close()
+    return folder / "final"
+
+
+@contextlib.contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads inside the block."""
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, found {threads}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _one_process(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(folder / ".lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another process is training in '{folder}'. Wait for it or give another --out"
+            ) from error
+        yield
+
+
+def _writers(folder: Path, tensorboard: bool) -> list[Any]:
+    """Return SB3's log writers."""
+    if not tensorboard:
+        return []
+    try:
+        return [TensorBoardOutputFormat(str(folder / "tensorboard"))]
+    except AssertionError as error:
+        raise ImportError(
+            "TensorBoard is not installed: pip install 'morphzoo[train]', or train without it"
+        ) from error
