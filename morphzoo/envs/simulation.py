@@ -10,6 +10,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from morphzoo.envs.failures import WARNINGS, install_warning_handler, physics_failed
+from morphzoo.envs.rows import ascending, copied, scatter, taken
 from morphzoo.envs.saved_state import check_state
 from morphzoo.envs.task import Task
 
@@ -82,9 +83,9 @@ class Simulation:
         self._action_shape = (task.model.nu,)
         self._failed = np.zeros(num, dtype=bool)
         self.batch.forward()
-        self.variables = _copied(task.begin(self.fields, [np.random.default_rng(0)] * num))
+        self.variables = copied(task.begin(self.fields, [np.random.default_rng(0)] * num))
         self._observation = task.observe(self.fields, self.variables)
-        self._metrics = _copied(task.metrics(self.fields, self.variables))
+        self._metrics = copied(task.metrics(self.fields, self.variables))
         expected = (num, task.graph.observation_size)
         if self._observation.shape != expected or self._observation.dtype != np.float32:
             raise ValueError(
@@ -105,7 +106,7 @@ class Simulation:
     @property
     def metrics(self) -> dict[str, np.ndarray]:
         """Copies of the last valid metrics of every simulation, float64[num] each."""
-        return _copied(self._metrics)
+        return copied(self._metrics)
 
     def reset(
         self, ids: Sequence[int] | np.ndarray, rngs: Sequence[np.random.Generator]
@@ -123,7 +124,7 @@ class Simulation:
             ValueError: if the ids are not ascending indices, or not one generator comes with each.
             SimulationError: if MuJoCo cannot compute the start that the task drew.
         """
-        ids = self._ascending(ids)
+        ids = ascending(ids, self.num)
         if len(rngs) != len(ids):
             raise ValueError(f"Expected {len(ids)} generators, one for each id, found {len(rngs)}.")
         self.batch.reset(ids, stage=_STAGE_NONE)
@@ -131,13 +132,13 @@ class Simulation:
         for row, rng in zip(ids, rngs, strict=True):
             qpos[row], qvel[row] = self.task.initial_state(rng)
         self.batch.forward(ids)
-        fields = _rows(self.fields, ids)
+        fields = taken(self.fields, ids)
         variables = self.task.begin(fields, rngs)
         observation = self.task.observe(fields, variables)
         self._failed[ids] = False
         self._observation[ids] = observation
-        _scatter(self.variables, ids, variables)
-        _scatter(self._metrics, ids, self.task.metrics(fields, variables))
+        scatter(self.variables, ids, variables)
+        scatter(self._metrics, ids, self.task.metrics(fields, variables))
         return observation
 
     def step(
@@ -157,7 +158,7 @@ class Simulation:
                 finite, or if the ids are not ascending indices.
         """
         if ids is not None:
-            ids = self._ascending(ids)
+            ids = ascending(ids, self.num)
         actions = self.checked(actions, self.num if ids is None else len(ids))
         rows = slice(None) if ids is None else ids
         self.batch.bind("ctrl")[rows] = actions
@@ -166,8 +167,8 @@ class Simulation:
             self.batch.step(ids, nstep=self.task.frame_skip, stage=_STAGE_ACC)
         except SimulationError as error:
             broken[error.ids] = True
-        fields = self.fields if ids is None else _rows(self.fields, ids)
-        variables = self.variables if ids is None else _rows(self.variables, ids)
+        fields = self.fields if ids is None else taken(self.fields, ids)
+        variables = self.variables if ids is None else taken(self.variables, ids)
         # A failed row may compute with bad numbers here, which are then thrown away.
         with np.errstate(all="ignore"):
             result, variables = self._evaluate(fields, actions, variables)
@@ -238,8 +239,8 @@ class Simulation:
         terms = task.reward(fields, actions, variables)
         terms = {name: np.array(terms[name]) for name in task.reward_terms}
         terminated = task.terminated(fields, variables)
-        metrics = _copied(task.metrics(fields, variables))
-        variables = _copied(task.advance(fields, variables))
+        metrics = copied(task.metrics(fields, variables))
+        variables = copied(task.advance(fields, variables))
         observation = task.observe(fields, variables)
         reward = np.array(task.total(terms))
         failed = np.zeros(len(actions), dtype=bool)
@@ -272,34 +273,9 @@ class Simulation:
     def _remember(self, result: StepResult, variables: dict[str, np.ndarray], ids) -> None:
         if ids is None:
             self._observation = result.observation.copy()
-            self._metrics = _copied(result.metrics)
+            self._metrics = copied(result.metrics)
             self.variables = variables
         else:
             self._observation[ids] = result.observation
-            _scatter(self._metrics, ids, result.metrics)
-            _scatter(self.variables, ids, variables)
-
-    def _ascending(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        array = np.asarray(ids)
-        integers = array.ndim == 1 and array.size > 0 and array.dtype.kind in "iu"
-        inside = integers and array[0] >= 0 and array[-1] < self.num
-        if not inside or (array[1:] <= array[:-1]).any():
-            raise ValueError(
-                f"ids must be one or more ascending, different integers in 0..{self.num - 1}, "
-                f"found {ids!r}."
-            )
-        return array.astype(np.int32)
-
-
-def _scatter(target: dict[str, np.ndarray], ids: np.ndarray, rows: dict[str, np.ndarray]) -> None:
-    for name, values in rows.items():
-        target[name][ids] = values
-
-
-def _rows(arrays: dict[str, np.ndarray], ids: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[ids] for name, values in arrays.items()}
-
-
-def _copied(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Copy what a task returned: it may be a view of a field, which the next step overwrites."""
-    return {name: np.array(values) for name, values in arrays.items()}
+            scatter(self._metrics, ids, result.metrics)
+            scatter(self.variables, ids, variables)
