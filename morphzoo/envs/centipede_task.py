@@ -12,7 +12,7 @@ from morphzoo.columns import Column, columns_of
 from morphzoo.envs.bodies import centipede, num_torsos
 from morphzoo.envs.task import Array, Fields, Task, array_namespace
 
-_MAX_DRAWS = 1000  # of a start; nine in ten are healthy at once, even with 100 legs
+_MAX_DRAWS = 1000  # of a start; even with 100 legs more than half are healthy at once
 
 
 class CentipedeTask(Task):
