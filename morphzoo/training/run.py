@@ -12,6 +12,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
+from morphzoo import zoo
 from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
 from morphzoo.recipe import FREE_ON_RESUME, Recipe
 from morphzoo.results import versions
@@ -141,12 +142,14 @@ class TrainingRun(BaseCallback):
             return
         before = step - self.recipe.rollout
         row = update_values(self.model)
-        if last or _due(before, step, self.recipe.evaluate_every):
+        evaluated = last or _due(before, step, self.recipe.evaluate_every)
+        if evaluated:
             self.scores = evaluate_bodies(self.model.policy, self.recipe, self.threads)
             row.update(evaluation_values(self.scores, self.recipe))
-            self._keep_best(step)
         self.curve.append(row)
         self._recorded = step
+        if evaluated:
+            self._keep_best(step)
         self._log_time(step, row)
         if last or step >= self.pause_at or _due(before, step, self.recipe.checkpoint_every):
             self._write_state()
@@ -160,8 +163,6 @@ class TrainingRun(BaseCallback):
 
     def _save(self, name: str, step: int, scores: Scores) -> None:
         """Write a zoo folder of the policy as it is now."""
-        from morphzoo import zoo
-
         training: Json = {
             "step": step,
             "score": score(scores, self.recipe),
@@ -174,6 +175,8 @@ class TrainingRun(BaseCallback):
             self.folder / name,
             results={"training": training},
             recipe=self.recipe.to_dict(),
+            curve=self.curve.path,
+            overwrite=True,
         )
 
     def _write_state(self) -> None:
