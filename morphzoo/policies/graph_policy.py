@@ -62,9 +62,16 @@ class GraphPolicy(ActorCriticPolicy):
         if args or kwargs:  # copy and pickle call without arguments
             bound = inspect.signature(cls.__init__).bind(policy, *args, **kwargs).arguments
             received = {**_keyword_defaults(cls), **bound, **bound.get("kwargs", {})}
-            for name in ("self", "kwargs", "observation_space", "action_space", "lr_schedule", "use_sde"):
+            for name in (
+                "self",
+                "kwargs",
+                "observation_space",
+                "action_space",
+                "lr_schedule",
+                "use_sde",
+            ):
                 received.pop(name, None)
-            policy.__dict__["kwargs_received"] = received
+            object.__setattr__(policy, "kwargs_received", received)
         return policy
 
     def __init__(
@@ -94,14 +101,22 @@ class GraphPolicy(ActorCriticPolicy):
         self.normalize = normalize
         self._seen_training = False
         if use_sde:
-            raise ValueError("use_sde=True is not supported: these policies act by a plain Gaussian")
-        if not isinstance(action_space, spaces.Box) or action_space.shape != (self.graph.action_size,):
+            raise ValueError(
+                "use_sde=True is not supported: these policies act by a plain Gaussian"
+            )
+        if not isinstance(action_space, spaces.Box) or action_space.shape != (
+            self.graph.action_size,
+        ):
             raise ValueError(
                 f"expected a Box action space with one entry for each of the body's "
                 f"{self.graph.action_size} motors, found {action_space}"
             )
         super().__init__(
-            observation_space, action_space, lr_schedule, log_std_init=log_std_init, optimizer_class=PartAdam
+            observation_space,
+            action_space,
+            lr_schedule,
+            log_std_init=log_std_init,
+            optimizer_class=PartAdam,
         )
 
     # What a subclass writes.
@@ -138,10 +153,13 @@ class GraphPolicy(ActorCriticPolicy):
                 parameter.requires_grad_(False)
         # Frozen parts stay in the optimizer, so that its state has one shape for every `freeze`.
         groups = [
-            {"params": list(self.part_parameters(p)), "lr_scale": float(self.part_lr_scale.get(p, 1.0))}
+            {
+                "params": list(self.part_parameters(p)),
+                "lr_scale": float(self.part_lr_scale.get(p, 1.0)),
+            }
             for p in self.part_names
         ]
-        self.optimizer = self.optimizer_class(groups, lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.optimizer = PartAdam(groups, lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def part_parameters(self, part: str) -> Iterator[nn.Parameter]:
         """The parameters of one part of `part_names`."""

@@ -50,13 +50,17 @@ class GraphTopology(nn.Module):
         # A node that hears nobody (a body of one node) gets the zero message.
         adjacency /= adjacency.sum(1, keepdim=True).clamp(min=1.0)
         self.register_buffer("adjacency", adjacency, persistent=False)
-        motors = sorted((n.action, position[i]) for i, n in enumerate(graph.nodes) if n.action is not None)
+        motors = sorted(
+            (n.action, position[i]) for i, n in enumerate(graph.nodes) if n.action is not None
+        )
         self.register_buffer(
-            "action_position", torch.tensor([p for _, p in motors], dtype=torch.long), persistent=False
+            "action_position",
+            torch.tensor([p for _, p in motors], dtype=torch.long),
+            persistent=False,
         )
 
     def batch(self, size: int) -> GraphBatch:
-        """The rows of `size` copies of this body, node by node: row = node position * size + copy."""
+        """The rows of `size` copies of this body: row = node position * size + copy."""
         start, rows = 0, {}
         for kind, count in self.kind_sizes.items():
             rows[kind] = slice(start * size, (start + count) * size)
@@ -120,7 +124,9 @@ class NodeEncoder(nn.Module):
 
     def __init__(self, widths: Mapping[str, int], size: int) -> None:
         super().__init__()
-        self.kinds = nn.ModuleDict({k: orthogonal_linear(max(w, 1), size) for k, w in widths.items()})
+        self.kinds = nn.ModuleDict(
+            {k: orthogonal_linear(max(w, 1), size) for k, w in widths.items()}
+        )
 
     def forward(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Encode `float32[R_kind, F_kind]` of each kind to `float32[R, H / 2]`."""
@@ -140,7 +146,7 @@ class NodeEmbedding(nn.Module):
         self.table = nn.Parameter(table / table.norm(dim=0, keepdim=True))
 
     def forward(self, types: torch.Tensor, copies: int) -> torch.Tensor:
-        """Rows of `types`, `int64[N]`, each repeated `copies` times: `float32[N * copies, H / 2]`."""
+        """Rows of `types`, `int64[N]`, each `copies` times: `float32[N * copies, H / 2]`."""
         rows = self.table.index_select(0, types)
         return rows.unsqueeze(1).expand(-1, copies, -1).reshape(-1, self.table.shape[1])
 
@@ -158,7 +164,9 @@ class NodeUpdate(nn.Module):
 
     def forward(self, heard: torch.Tensor, states: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
         """New states, `float32[R, H]`, from what was heard and the states before."""
-        return torch.cat([self.kinds[k](heard[batch.rows[k]], states[batch.rows[k]]) for k in KINDS])
+        return torch.cat(
+            [self.kinds[k](heard[batch.rows[k]], states[batch.rows[k]]) for k in KINDS]
+        )
 
 
 def orthogonal_gru_cell(size: int) -> nn.GRUCell:
@@ -184,7 +192,9 @@ class GraphNetwork(nn.Module):
         num_layers: message passing steps, T; a node hears others up to T links away.
     """
 
-    def __init__(self, widths: Mapping[str, int], num_types: int, size: int, num_layers: int) -> None:
+    def __init__(
+        self, widths: Mapping[str, int], num_types: int, size: int, num_layers: int
+    ) -> None:
         super().__init__()
         self.num_layers = num_layers
         self.encoder = NodeEncoder(widths, size - size // 2)

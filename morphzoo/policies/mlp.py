@@ -48,9 +48,16 @@ class MlpPolicy(GraphPolicy):
     ) -> None:
         self.hidden_sizes = tuple(hidden_sizes)
         if not self.hidden_sizes or min(self.hidden_sizes) < 1:
-            raise ValueError(f"hidden_sizes: expected one or more positive widths, found {hidden_sizes}")
+            raise ValueError(
+                f"hidden_sizes: expected one or more positive widths, found {hidden_sizes}"
+            )
         super().__init__(
-            observation_space, action_space, lr_schedule, use_sde, log_std_mode=log_std_mode, **kwargs
+            observation_space,
+            action_space,
+            lr_schedule,
+            use_sde,
+            log_std_mode=log_std_mode,
+            **kwargs,
         )
 
     def build_actor(self) -> None:
@@ -60,8 +67,9 @@ class MlpPolicy(GraphPolicy):
         for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
             layers += [nn.Linear(inputs, outputs), nn.Tanh()]
         self.actor = nn.Sequential(*layers[:-1])
-        for layer in self.actor[::2]:
-            last = layer is self.actor[-1]
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        for layer in linear:
+            last = layer is linear[-1]
             nn.init.orthogonal_(layer.weight, gain=0.01 if last else 2**0.5)
             nn.init.zeros_(layer.bias)
 

@@ -57,7 +57,9 @@ class NerveNetPolicy(GraphPolicy):
     def build_actor(self) -> None:
         """Create the graph network and the decoder."""
         size = self.hidden_size
-        self.network = GraphNetwork(self.schema.widths, len(self.schema.types), size, self.num_layers)
+        self.network = GraphNetwork(
+            self.schema.widths, len(self.schema.types), size, self.num_layers
+        )
         self.decoder = tanh_mlp([size, size, size, 1], last_tanh=False)
 
     def action_means(self, entries: torch.Tensor) -> torch.Tensor:

@@ -48,7 +48,12 @@ class NodeReader(nn.Module):
         first = {c: entry for entry, c in reversed(list(enumerate(column)))}
         flat = [first.get(c, len(column)) for c in range(graph.observation_size)]
         types = [schema.types.index(graph.nodes[i].type) for i in topology.order]
-        for name, index in (("column", column), ("statistic", statistic), ("first_entry", flat), ("types", types)):
+        for name, index in (
+            ("column", column),
+            ("statistic", statistic),
+            ("first_entry", flat),
+            ("types", types),
+        ):
             self.register_buffer(name, torch.tensor(index, dtype=torch.long), persistent=False)
         self.register_buffer("present", (self.column != zero).double(), persistent=False)
 
@@ -57,7 +62,7 @@ class NodeReader(nn.Module):
         return nn.functional.pad(observations, (0, 1)).index_select(1, self.column)
 
     def rows(self, entries: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Split entries `float32[B, M]` into node rows `float32[N_kind * B, F_kind]` of each kind."""
+        """Split entries `float32[B, M]` into rows `float32[N_kind * B, F_kind]` of each kind."""
         rows, start = {}, 0
         for kind, nodes, width in self.shapes:
             part = entries[:, start : start + nodes * width]
@@ -102,7 +107,14 @@ class NodeNormalizer(nn.Module):
         self.clip = clip
         self.register_buffer("mean", torch.zeros(num_statistics))
         self.register_buffer("std", torch.ones(num_statistics))
-        for name in ("count", "sum", "sum_squares", "pending_count", "pending_sum", "pending_squares"):
+        for name in (
+            "count",
+            "sum",
+            "sum_squares",
+            "pending_count",
+            "pending_sum",
+            "pending_squares",
+        ):
             self.register_buffer(name, torch.zeros(num_statistics, dtype=torch.float64))
 
     def forward(self, entries: torch.Tensor, statistic: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a policy's weights are about: node types, features of each kind, and for flat layers names."""
+"""What a policy's weights are about: node types, features of each kind, flat layers' names."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class NodeSchema:
             features = tuple((kind, tuple(value["features"][kind])) for kind in KINDS)
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"a node schema is {{'types': [...], 'features': {{'root': [...], 'joint': [...]}}}}; "
-                f"found {str(value)[:200]!r}"
+                f"a node schema is {{'types': [...], 'features': "
+                f"{{'root': [...], 'joint': [...]}}}}; found {str(value)[:200]!r}"
             ) from error
         names = [*types, *(name for _, row in features for name in row)]
         if not all(isinstance(name, str) for name in names) or not types:
@@ -67,8 +67,8 @@ class NodeSchema:
         unknown = sorted(set(graph.types) - set(self.types))
         if unknown:
             raise ValueError(
-                f"this policy was trained on node types {list(self.types)}; the body has {unknown}, "
-                "which the weights never saw. Train on a body that has them, or name the types of "
+                f"this policy was trained on node types {list(self.types)}; "
+                f"the body has {unknown}, which the weights never saw. Train on a body that has them, or name the types of "
                 "the body alike with node_type= where its graph is built."
             )
         for kind, names in self.features:
@@ -107,7 +107,10 @@ def motor_nodes(graph: MorphologyGraph) -> list[int]:
 
 
 def by_name_or_type(
-    names: Sequence[str], types: Sequence[str], known_names: Sequence[str], known_types: Sequence[str]
+    names: Sequence[str],
+    types: Sequence[str],
+    known_names: Sequence[str],
+    known_types: Sequence[str],
 ) -> list[list[int]]:
     """For each (name, type): the known row of that name, else all known rows of that type.
 

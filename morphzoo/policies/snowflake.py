@@ -36,4 +36,6 @@ class SnowflakePolicy(NerveNetPolicy):
         freeze: Sequence[str] = ("encoder", "message", "decoder"),
         **kwargs: Any,
     ) -> None:
-        super().__init__(observation_space, action_space, lr_schedule, use_sde, freeze=freeze, **kwargs)
+        super().__init__(
+            observation_space, action_space, lr_schedule, use_sde, freeze=freeze, **kwargs
+        )

@@ -107,7 +107,9 @@ def load_transferred(policy: GraphPolicy, state: State, schema: Mapping[str, Any
 
 
 def _motor_rows(here: Mapping[str, Any], source: Mapping[str, Any]) -> list[list[int]]:
-    return by_name_or_type(here["motors"], here["motor_types"], source["motors"], source["motor_types"])
+    return by_name_or_type(
+        here["motors"], here["motor_types"], source["motors"], source["motor_types"]
+    )
 
 
 def _mean_rows(rows: torch.Tensor, sources: list[list[int]], policy: GraphPolicy) -> torch.Tensor:
@@ -116,9 +118,15 @@ def _mean_rows(rows: torch.Tensor, sources: list[list[int]], policy: GraphPolicy
     Raises:
         ValueError: if a motor's node type drove no motor in training.
     """
-    lost = [policy.graph.nodes[motor_nodes(policy.graph)[i]].name for i, s in enumerate(sources) if not s]
+    lost = [
+        policy.graph.nodes[motor_nodes(policy.graph)[i]].name
+        for i, s in enumerate(sources)
+        if not s
+    ]
     if lost:
-        raise ValueError(f"motors of the joints {lost} are of node types that drove none in training")
+        raise ValueError(
+            f"motors of the joints {lost} are of node types that drove none in training"
+        )
     return torch.stack([rows[list(s)].mean(0) if len(s) > 1 else rows[s[0]] for s in sources])
 
 

@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from morphzoo.morphology import MorphologyGraph
-from morphzoo.policies.message_passing import KINDS, GraphNetwork, GraphTopology, orthogonal_linear, tanh_mlp
+from morphzoo.policies.message_passing import (
+    KINDS,
+    GraphNetwork,
+    GraphTopology,
+    orthogonal_linear,
+    tanh_mlp,
+)
 from morphzoo.policies.normalization import NodeReader
 from morphzoo.policies.schema import NodeSchema
 
@@ -22,10 +28,13 @@ class FlatValueHead(nn.Module):
     def __init__(self, graph: MorphologyGraph, hidden: int = 64) -> None:
         super().__init__()
         self.network = nn.Sequential(
-            tanh_mlp([graph.observation_size, hidden, hidden], last_tanh=True), orthogonal_linear(hidden, 1, 0.0)
+            tanh_mlp([graph.observation_size, hidden, hidden], last_tanh=True),
+            orthogonal_linear(hidden, 1, 0.0),
         )
 
-    def forward(self, entries: torch.Tensor, reader: NodeReader, topology: GraphTopology) -> torch.Tensor:
+    def forward(
+        self, entries: torch.Tensor, reader: NodeReader, topology: GraphTopology
+    ) -> torch.Tensor:
         """Values `float32[B, 1]` of normalised entries `float32[B, M]`."""
         del topology
         return self.network(reader.flat(entries))
@@ -47,7 +56,9 @@ class GraphValueHead(nn.Module):
             tanh_mlp([2 * size, size, size], last_tanh=True), orthogonal_linear(size, 1, 0.0)
         )
 
-    def forward(self, entries: torch.Tensor, reader: NodeReader, topology: GraphTopology) -> torch.Tensor:
+    def forward(
+        self, entries: torch.Tensor, reader: NodeReader, topology: GraphTopology
+    ) -> torch.Tensor:
         """Values `float32[B, 1]` of normalised entries `float32[B, M]`."""
         batch = topology.batch(entries.shape[0])
         states = self.network(reader.rows(entries), reader.types, batch)
@@ -55,7 +66,9 @@ class GraphValueHead(nn.Module):
         for kind in KINDS:
             rows = states[batch.rows[kind]]
             nodes = rows.view(topology.kind_sizes[kind], batch.size, -1)
-            means.append(nodes.mean(0) if len(nodes) else states.new_zeros(batch.size, states.shape[1]))
+            means.append(
+                nodes.mean(0) if len(nodes) else states.new_zeros(batch.size, states.shape[1])
+            )
         return self.readout(torch.cat(means, dim=1))
 
 
