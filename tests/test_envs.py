@@ -1,0 +1,315 @@
+"""Every environment of the table: the contracts that any of them must keep."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import warnings
+from importlib import import_module
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env as check_gymnasium
+from stable_baselines3.common.env_checker import check_env as check_sb3
+
+import morphzoo
+from morphzoo.envs import TABLE, register_envs
+from morphzoo.envs.bodies import MAX_LEGS, MIN_LEGS
+from morphzoo.envs.centipede import CentipedeEnv
+from morphzoo.spaces import MorphologySpace
+
+# The slow checks run on these: default, smallest, odd, the training body, a long one; and variants.
+SAMPLE = {
+    "default": ("morphzoo/Centipede-v0", {}),
+    "3": ("morphzoo/Centipede-3-v0", {}),
+    "5": ("morphzoo/Centipede-5-v0", {}),
+    "20": ("morphzoo/Centipede-20-v0", {}),
+    "slim": ("morphzoo/Centipede-6-v0", {"include_contact_forces": False}),
+    "crippled": ("morphzoo/Centipede-6-v0", {"disabled_legs": (0, 1)}),
+}
+IDS = [row.id for row in TABLE]
+sampled = pytest.mark.parametrize("name", SAMPLE)
+
+
+def make(name, **kwargs):
+    env_id, options = SAMPLE[name]
+    return gym.make(env_id, **options, **kwargs).unwrapped
+
+
+def play(env, steps, seed=0):
+    """Act at random through as many episodes as it takes; yield what every step gave."""
+    rng = np.random.default_rng(seed)
+    observation, _ = env.reset(seed=seed)
+    for _ in range(steps):
+        before = observation
+        action = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        observation, reward, terminated, truncated, info = env.step(action)
+        yield before, action, observation, reward, terminated, truncated, info
+        if terminated:
+            observation, _ = env.reset()
+
+
+# --- registration -----------------------------------------------------------------------------
+
+
+def test_the_table_has_every_number_of_legs_once_and_the_general_id():
+    sizes = [row.kwargs["num_legs"] for row in TABLE if row.kwargs]
+    assert sizes == list(range(MIN_LEGS, MAX_LEGS + 1))
+    numbered = [f"morphzoo/Centipede-{n}-v0" for n in sizes]
+    assert IDS == ["morphzoo/Centipede-v0", *numbered]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=IDS)
+def test_every_row_is_registered_as_it_stands(row):
+    spec = gym.spec(row.id)
+    assert (spec.max_episode_steps, spec.reward_threshold) == (1000, 6000.0)
+    assert (spec.entry_point, spec.vector_entry_point) == row[1:3]
+    assert spec.kwargs == row.kwargs
+    for point in (row.entry_point, row.vector_entry_point):
+        module, _, name = point.partition(":")
+        assert issubclass(getattr(import_module(module), name), gym.Env | gym.vector.VectorEnv)
+
+
+def test_registering_again_changes_nothing_and_warns_of_nothing():
+    before = {env_id: id(gym.spec(env_id)) for env_id in IDS}
+    register_envs()
+    assert {env_id: id(gym.spec(env_id)) for env_id in IDS} == before
+
+
+def test_an_id_is_found_without_its_version_and_through_its_module():
+    with pytest.warns(UserWarning, match="latest versioned environment"):
+        env = gym.make("morphzoo/Centipede-20")
+    assert env.unwrapped.task.num_legs == 20
+    env = gym.make("morphzoo:morphzoo/Centipede-20-v0")
+    assert env.unwrapped.task.num_legs == 20
+    assert gym.make("morphzoo/Centipede-v0").unwrapped.task.num_legs == 6
+    assert gym.make("morphzoo/Centipede-v0", num_legs=9).unwrapped.task.num_legs == 9
+
+
+def test_importing_loads_neither_torch_nor_mujoco_and_drawing_nothing_loads_no_gl():
+    script = """
+import sys
+import morphzoo
+assert not {"torch", "mujoco", "stable_baselines3"} & set(sys.modules), "heavy import"
+import gymnasium as gym
+env = gym.make("morphzoo/Centipede-4-v0", render_mode="rgb_array")
+env.reset(seed=0), env.step(env.action_space.sample()), env.close()
+assert "torch" not in sys.modules
+maps = open("/proc/self/maps").read()
+print([name for name in ("libEGL", "libOpenGL", "libOSMesa", "libGL.so") if name in maps])
+"""
+    command = ["env", "-u", "MUJOCO_GL", "-u", "DISPLAY", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_names_its_parts_without_loading_them():
+    assert morphzoo.__version__ == "0.1.0"
+    assert {"policies", "sb3", "zoo", "with_graph"} <= set(dir(morphzoo))
+    assert morphzoo.sb3.__name__ == "morphzoo.sb3"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = morphzoo.nothing
+
+
+# --- Gymnasium's and Stable-Baselines3's contracts ------------------------------------------------
+
+
+@sampled
+def test_gymnasiums_checker_only_remarks_on_infinite_bounds(name):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_gymnasium(make(name), skip_render_check=True)
+    remarks = [str(warning.message) for warning in caught]
+    assert all("value is -infinity" in text or "value is infinity" in text for text in remarks)
+
+
+@sampled
+def test_stable_baselines3_checker_has_no_remark(name):
+    check_sb3(make(name), warn=True, skip_render_check=True)
+
+
+@sampled
+def test_spaces_and_kinds_are_as_promised(name):
+    env = make(name)
+    assert isinstance(env.observation_space, MorphologySpace)
+    assert env.observation_space.graph == env.graph == env.task.graph
+    assert env.action_space.dtype == np.float32
+    observation, info = env.reset(seed=1)
+    assert observation.dtype == np.float32 and observation in env.observation_space
+    assert set(info) == {
+        *("x_position", "y_position", "distance_from_origin", "x_velocity", "y_velocity")
+    }
+    observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    assert observation.dtype == np.float32 and observation in env.observation_space
+    kinds = (type(reward), type(terminated), type(truncated), type(info["simulation_failed"]))
+    assert kinds == (float, bool, bool, bool)
+    assert env.metadata["render_fps"] == 20
+
+
+@sampled
+def test_same_seed_same_rollout_bit_for_bit(name):
+    for first, second in zip(play(make(name), 60), play(make(name), 60), strict=True):
+        np.testing.assert_array_equal(first[2], second[2])
+        assert first[3:] == second[3:]
+
+
+@sampled
+def test_starts_differ_by_seed_and_from_reset_to_reset(name):
+    env = make(name)
+    starts = [env.reset(seed=seed)[0] for seed in (0, 1, None, None, 0)]
+    np.testing.assert_array_equal(starts[0], starts[4])
+    for i in range(4):
+        for j in range(i):
+            assert np.abs(starts[i] - starts[j]).max() > 1e-3
+
+
+@sampled
+def test_observations_share_no_memory_and_writing_to_them_changes_nothing(name):
+    env, untouched = make(name), make(name)
+    kept = []
+    for given, expected in zip(play(env, 30), play(untouched, 30), strict=True):
+        observation = given[2]
+        np.testing.assert_array_equal(observation, expected[2])
+        assert not any(np.shares_memory(observation, other) for other in kept)
+        kept.append(observation)
+        observation[:] = np.nan
+        given[1][:] = 0
+
+
+@sampled
+def test_no_column_is_constant_but_the_forces_on_what_never_touches_the_floor(name):
+    env = make(name)
+    seen = np.stack([step[2] for step in play(env, 400)])
+    constant = {env.task.columns[i].name for i in np.flatnonzero(np.ptp(seen, axis=0) == 0)}
+    # A torso's centre would have to be below 0.26 m, where the episode has long ended (0.35 m); an
+    # upper leg can touch only when the robot rolls over. Feet must, in all six numbers.
+    spared = [f"torso_{k}.cfrc_ext" for k in range(50)]
+    spared += [f"legbody_{k}.cfrc_ext" for k in range(100)]
+    assert {text for text in constant if text.split("[")[0] not in spared} == set()
+
+
+# --- info -----------------------------------------------------------------------------------------
+
+
+@sampled
+def test_terms_in_info_sum_to_the_reward(name):
+    env = make(name)
+    for *_, reward, _, _, info in play(env, 60):
+        terms = [info[term] for term in env.task.reward_terms]
+        assert reward == ((terms[0] + terms[1]) + terms[2]) + terms[3]
+        assert np.isfinite([float(value) for value in info.values()]).all()
+
+
+@sampled
+def test_velocity_is_the_change_of_position_over_the_step(name):
+    env = make(name)
+    _, before = env.reset(seed=3)
+    for _ in range(8):
+        *_, info = env.step(env.action_space.sample())
+        for axis in "xy":
+            moved = info[f"{axis}_position"] - before[f"{axis}_position"]
+            assert info[f"{axis}_velocity"] == pytest.approx(moved / 0.05, rel=1e-12)
+        before = info
+
+
+def test_the_time_limit_truncates():
+    env = gym.make("morphzoo/Centipede-20-v0", max_episode_steps=3)
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(58, np.float32))[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+
+
+# --- what a user may do wrong ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_action_that_is_not_finite_is_refused_before_anything_moves(bad):
+    env = make("default")
+    env.reset(seed=0)
+    before = env.data.qpos.copy(), env.data.time
+    action = np.zeros(16)
+    action[5] = bad
+    with pytest.raises(ValueError, match=r"must be finite, found -?(nan|inf) for motor 5"):
+        env.step(action)
+    np.testing.assert_array_equal(env.data.qpos, before[0])
+    assert env.data.time == before[1]
+
+
+@pytest.mark.parametrize("shape", [(15,), (1, 16), (), (17,), (0,)])
+def test_an_action_of_another_shape_is_refused(shape):
+    env = make("default")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"must have shape \(16,\)"):
+        env.step(np.zeros(shape))
+
+
+def test_stepping_before_the_first_reset_is_refused():
+    with pytest.raises(ResetNeeded, match="call reset"):
+        make("default").step(np.zeros(16))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"render_mode": "ansi"}, ValueError, "render_mode: expected None or one of human"),
+        ({"width": 0}, ValueError, "width and height must be at least 1"),
+        ({"frame_skip": 0}, ValueError, "frame_skip must be at least 1, found 0"),
+        ({"healthy_z_range": (1, 1)}, ValueError, r"healthy_z_range: expected low < high"),
+        ({"contact_force_range": (1, -1)}, ValueError, r"contact_force_range: expected low < high"),
+        ({"num_leg": 4}, TypeError, "num_leg"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        CentipedeEnv(**options)
+
+
+# --- failed physics and copies --------------------------------------------------------------------
+
+
+def test_failed_physics_ends_the_episode_and_a_reset_heals_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env, healthy = make("default"), make("default")
+    env.reset(seed=0)
+    valid, *_, info = env.step(np.zeros(16))
+    env.data.qvel[7] = 1e200
+    for _ in range(2):  # it stays failed until it is reset
+        observation, reward, terminated, truncated, failed = env.step(np.ones(16))
+        np.testing.assert_array_equal(observation, valid)
+        assert (reward, terminated, truncated) == (0.0, True, False)
+        assert failed["simulation_failed"] is True
+        assert all(failed[term] == 0 for term in env.task.reward_terms)
+        assert failed["x_position"] == info["x_position"]
+    again, expected = env.reset(seed=5), healthy.reset(seed=5)
+    np.testing.assert_array_equal(again[0], expected[0])
+    step, other = env.step(np.ones(16)), healthy.step(np.ones(16))
+    np.testing.assert_array_equal(step[0], other[0])
+    assert step[1:] == other[1:] and step[4]["simulation_failed"] is False
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_goes_on_bit_for_bit_and_alone(duplicate):
+    env, reference = make("5"), make("5")
+    for one in (env, reference):
+        one.reset(seed=4)
+        for _ in range(3):
+            one.step(np.full(12, 0.5))
+    twin = duplicate(env)
+    env.step(np.zeros(12))  # must not disturb the copy
+    for _ in range(40):
+        ours, theirs = twin.step(np.full(12, -0.5)), reference.step(np.full(12, -0.5))
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        assert ours[1:] == theirs[1:]
+    np.testing.assert_array_equal(twin.reset()[0], reference.reset()[0])
+    assert twin.observation_space == env.observation_space and twin.graph == env.graph
+    assert twin.model is twin.task.model and twin.model is not env.model
+
+
+def test_without_a_render_mode_nothing_is_drawn():
+    env = make("default")
+    env.reset(seed=0)
+    with pytest.warns(UserWarning, match="make the environment with a render_mode"):
+        assert env.render() is None
