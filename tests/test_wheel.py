@@ -75,19 +75,24 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     for notice in ("LICENSE", "THIRD_PARTY.md"):
         assert [name for name in metadata if name.endswith(f"licenses/{notice}")]
     assert "morphzoo/py.typed" in names
-    for checkpoint in ("snowflake-centipede-6", "mlp-centipede-6"):
-        folder = f"morphzoo/zoo/pretrained/{checkpoint}"
-        assert {
-            f"{folder}/config.json",
-            f"{folder}/model.safetensors",
-            f"{folder}/README.md",
-        } <= names
+
+
+@pytest.mark.parametrize("name", ["snowflake-centipede-6", "mlp-centipede-6"])
+def test_wheel_holds_the_checkpoint(wheel: Path, name: str) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    for file in ("config.json", "model.safetensors", "README.md", "results.json", "recipe.json"):
+        assert f"morphzoo/zoo/pretrained/{name}/{file}" in names
 
 
 def test_wheel_brings_its_own_bodies(
     python: Path, tmp_path: Path, clean_env: dict[str, str]
 ) -> None:
-    code = "import morphzoo.envs.bodies as b; print(morphzoo.__file__, b.xml_folder(), sep='\\n')"
+    code = """
+import morphzoo
+from morphzoo.envs.bodies import xml_folder
+print(morphzoo.__file__, xml_folder(), sep="\\n")
+"""
     module, xml = map(Path, run(python, "-c", code, cwd=tmp_path, env=clean_env).splitlines())
     assert module.is_relative_to(python.parents[1])
     assert xml == module.parent / "xml"
