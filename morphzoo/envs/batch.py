@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium as gym
 import mujoco
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -31,7 +30,8 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     and flags with a reward of 0, until ``reset(options={"reset_mask": mask})`` names it.
 
     ``infos`` hold an array of every reward term, every metric of the task and `simulation_failed`
-    (MuJoCo could not go on, so the episode ended), each with its mask ``_name``.
+    (MuJoCo could not go on, so the episode ended), each with its mask ``_name``. Every step has all
+    of these keys, also where the mask of one is false for every row.
 
     Attributes:
         episodes: the rows before their results are packed for Gymnasium.
@@ -139,7 +139,7 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if options and "reset_mask" in options:
             mask = _checked_mask(options["reset_mask"], self.num_envs)
         observation = self.episodes.reset(np.flatnonzero(mask), seed)
-        return observation, _masked(self._reset_values(), mask)
+        return observation, _masked(self.simulation.metrics, mask)
 
     def step(
         self, actions: np.ndarray
@@ -182,16 +182,12 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def render(self) -> tuple[Any, ...] | None:
         """Draw every row, one image each; None, and a warning, without a render mode."""
         if self.render_mode is None:
-            gym.logger.warn("render() draws nothing: make the environment with a render_mode.")
+            self.render_row(0)  # warns, as a single environment does
             return None
         return tuple(self.render_row(row) for row in range(self.num_envs))
 
     def render_row(self, row: int) -> Any:
-        """Draw one row as it stands, in the image that a single environment would give.
-
-        Raises:
-            ValueError: if the environment was made without a render mode.
-        """
+        """Draw one row as it stands, as a single environment would; warn without a render mode."""
         painter = self._painter
         self.simulation.batch.get_data(row, painter.data)
         mujoco.mj_forward(painter.model, painter.data)
@@ -201,15 +197,12 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Free what rendering holds."""
         self._painter.close()
 
-    def _reset_values(self) -> dict[str, np.ndarray]:
-        return self.simulation.metrics | {"simulation_failed": self.simulation.failed}
-
     def _infos_through_reset(
         self, values: dict[str, np.ndarray], ended: np.ndarray, final: np.ndarray
     ) -> dict[str, Any]:
         """Pack a step after which some rows began again, as Gymnasium's own vector classes do."""
         infos = _masked(values, ~ended)
-        for name, first in _masked(self._reset_values(), ended).items():
+        for name, first in _masked(self.simulation.metrics, ended).items():
             infos[name] = np.where(ended, first, infos[name])
         rows = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended):

@@ -68,7 +68,7 @@ def physics_failed(warnings: np.ndarray, *values: np.ndarray) -> np.ndarray:
     Returns:
         bool[n].
     """
-    failed = warnings.any(axis=1)
+    failed = np.array(warnings.any(axis=1))
     for value in values:
         # NaN compares false, so this form finds it too.
         fine = np.abs(value) <= LARGEST
