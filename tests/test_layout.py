@@ -120,6 +120,16 @@ def test_arrows_have_no_circle() -> None:
     assert {room_of(path) for path in MODULES} == ARROWS.keys()
 
 
+def test_every_file_has_its_place_in_the_architecture() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    names = {path.name for path in MODULES} | {
+        f"{room_of(p)}/" for p in MODULES if p.parent != PACKAGE
+    }
+    shown = set(re.findall(r"[\w.]+(?:\.py|/)", page))
+    within = {path.name for path in (PACKAGE / "training").glob("*.py")}  # shown as one folder
+    assert names - shown - within == set()
+
+
 def test_scripts_import_only_the_package() -> None:
     for path in python_files("zoo_scripts"):
         names = {name.split(".")[0] for name in imports_of(path)}
