@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 import warnings
@@ -406,6 +408,23 @@ np.savez("end.npz", reward=reward, seen=observation, **env.get_state())
     same(expected, dict(np.load(tmp_path / "end.npz", allow_pickle=False)))
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_goes_on_bit_for_bit_and_shares_nothing(copied) -> None:
+    env = made(**SHORT)
+    env.reset(seed=0)
+    for action in actions(env, 5):
+        env.step(action)
+    twin = copied(env)
+    same(env.get_state(), twin.get_state())
+    before = twin.get_state()
+    ended = [env.step(action) for action in actions(env, 15, seed=1)]
+    same(before, twin.get_state())
+    for action, expected in zip(actions(env, 15, seed=1), ended, strict=True):
+        same(expected, twin.step(action))
+    same(env.reset(), twin.reset())
+    assert twin.graph == env.graph and twin.metadata == env.metadata
+
+
 def test_resting_rows_are_part_of_the_state() -> None:
     kwargs = {"autoreset_mode": AutoresetMode.DISABLED, "max_episode_steps": 4}
     old, new = made(**kwargs), made(**kwargs)
@@ -431,7 +450,8 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
     env, other = made(), made(4)
     env.reset(seed=0), other.reset(seed=0)
     before = env.get_state()
-    for bad in (other.get_state(), {}, before | {"generators": np.zeros((3, 6))}):
+    words = {"generators": np.zeros((3, 6), dtype=np.uint64)}
+    for bad in (other.get_state(), {}, before | {"generators": np.zeros((3, 6))}, before | words):
         with pytest.raises(ValueError, match="state"):
             env.set_state(bad)
         same(before, env.get_state())

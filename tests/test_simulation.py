@@ -515,3 +515,8 @@ def test_generators_as_words() -> None:
     )
     with pytest.raises(ValueError, match="Only a PCG64.*found MT19937"):
         generator_words(np.random.Generator(np.random.MT19937(0)))
+    for index, word in ((3, 2), (4, 2), (5, 2**32)):
+        damaged = words.copy()
+        damaged[index] = word
+        with pytest.raises(ValueError, match="damaged"):
+            generator_from_words(damaged)

@@ -151,6 +151,7 @@ class Episodes:
                 shape or type than this task and number of rows give it.
         """
         check_state(state, self.get_state())
+        self.generators.restore(state["generators"])
         inner = self.simulation.get_state().keys()
         self.simulation.set_state({name: state[name] for name in inner})
         self._begun = bool(state["begun"])
@@ -158,7 +159,6 @@ class Episodes:
         self._return = state["episode_return"].copy()
         self._terminated = state["terminated"].copy()
         self._truncated = state["truncated"].copy()
-        self.generators.restore(state["generators"])
 
     def _begin(self, ids: np.ndarray) -> None:
         self.simulation.reset(ids, self.generators.of(ids))

@@ -89,8 +89,17 @@ def generator_words(rng: np.random.Generator) -> np.ndarray:
 
 
 def generator_from_words(words: np.ndarray) -> np.random.Generator:
-    """Make the generator whose state :func:`generator_words` wrote, uint64[6]."""
+    """Make the generator whose state :func:`generator_words` wrote, uint64[6].
+
+    Raises:
+        ValueError: if no PCG64 can be in that state.
+    """
     high, low, inc_high, inc_low, has_half, half = (int(word) for word in words)
+    if inc_low % 2 == 0 or has_half > 1 or half >> 32:
+        raise ValueError(
+            f"Expected the words of a PCG64 generator (an odd increment, 0 or 1, and half a word), "
+            f"found {[int(word) for word in words]}. The saved state is damaged; use another."
+        )
     bits = np.random.PCG64(0)
     bits.state = {
         "bit_generator": "PCG64",

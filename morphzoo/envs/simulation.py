@@ -77,6 +77,7 @@ class Simulation:
         install_warning_handler()
         self.task = task
         self.num = num
+        self._num_threads = num_threads
         self.batch = Batch(task.model, num, num_threads)
         self.fields = {name: self.batch.bind(name) for name in task.fields}
         self.failures = 0
@@ -233,6 +234,20 @@ class Simulation:
         self.failures = int(state["failures"])
         self.variables = {name: state[f"variables.{name}"].copy() for name in self.variables}
         self._metrics = {name: state[f"metrics.{name}"].copy() for name in self._metrics}
+
+    def __getstate__(self) -> dict:
+        """Return what a copy needs: a `Batch` itself can be neither pickled nor copied."""
+        return {
+            "task": self.task,
+            "num": self.num,
+            "num_threads": self._num_threads,
+            "state": self.get_state(),
+        }
+
+    def __setstate__(self, kept: dict) -> None:
+        """Allocate simulations of their own, which go on from where the original stands."""
+        self.__init__(kept["task"], kept["num"], num_threads=kept["num_threads"])
+        self.set_state(kept["state"])
 
     def _evaluate(self, fields, actions, variables) -> tuple[StepResult, dict[str, np.ndarray]]:
         task = self.task
