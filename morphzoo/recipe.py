@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from morphzoo.results import TEST_SEED
 
 RECIPES = Path(__file__).parent / "zoo" / "recipes"
@@ -50,6 +52,9 @@ class Recipe:
         n_envs: Environments simulated at once.
         algorithm: A name in `morphzoo.algorithms.ALGORITHMS`.
         schedule: "linear": the learning rate falls to 0 over `steps`; "constant": it stays.
+        log_std_schedule: Knots [share of `steps`, log standard deviation] between which every
+            action's log standard deviation is interpolated, set before each rollout; empty: it is
+            learned. The policy's `freeze` should then name "log_std".
         device: Device of the policy: "cpu", "cuda" or "cuda:1".
         env_kwargs: Keywords of the environment.
         policy_kwargs: Keywords of the policy.
@@ -80,6 +85,7 @@ class Recipe:
     n_envs: int = 16
     algorithm: str = "ppo"
     schedule: str = "linear"
+    log_std_schedule: list[list[float]] = dataclasses.field(default_factory=list)
     device: str = "cpu"
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     policy_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -104,7 +110,15 @@ class Recipe:
         object.__setattr__(self, "algorithm_kwargs", kwargs)
         object.__setattr__(self, "evaluate_on", self.evaluate_on or [self.env])
         _check_numbers(self)
+        _check_log_std_schedule(self.log_std_schedule)
         _check_score(self)
+
+    def log_std_at(self, step: int) -> float | None:
+        """Log standard deviation that `log_std_schedule` asks for at a step; None: learned."""
+        if not self.log_std_schedule:
+            return None
+        shares, values = zip(*self.log_std_schedule, strict=True)
+        return float(np.interp(step / self.steps, shares, values))
 
     @property
     def rollout(self) -> int:
@@ -278,6 +292,18 @@ def _check_numbers(recipe: Recipe) -> None:
             f"{kwargs['n_steps']} = {recipe.rollout}, found {batch}: the last minibatch of each "
             "epoch would be smaller and count for more"
         )
+
+
+def _check_log_std_schedule(knots: list[Any]) -> None:
+    """Raise ValueError unless the knots are pairs of finite numbers, shares rising in 0..1."""
+    pairs = all(isinstance(knot, list) and len(knot) == 2 for knot in knots)
+    if not pairs or not all(type(x) in (int, float) for knot in knots for x in knot):
+        raise ValueError(
+            f"'log_std_schedule' must hold pairs [share of steps, log_std], found {knots!r}"
+        )
+    shares = [share for share, _ in knots]
+    if sorted(set(shares)) != shares or any(not 0 <= share <= 1 for share in shares):
+        raise ValueError(f"'log_std_schedule': shares must rise within 0..1, found {shares}")
 
 
 def _check_score(recipe: Recipe) -> None:

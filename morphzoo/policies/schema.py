@@ -68,8 +68,8 @@ class NodeSchema:
         if unknown:
             raise ValueError(
                 f"this policy was trained on node types {list(self.types)}; "
-                f"the body has {unknown}, which the weights never saw. Train on a body that has them, or name the types of "
-                "the body alike with node_type= where its graph is built."
+                f"the body has {unknown}, which the weights never saw. Train on a body that has "
+                "them, or name its types alike with node_type= where its graph is built."
             )
         for kind, names in self.features:
             found = graph.features(kind)
