@@ -171,7 +171,7 @@ class MorphologyEnv(MujocoEnv):
             choose_backend()
         try:
             return super().render()
-        except (AttributeError, ImportError, mujoco.FatalError) as error:
+        except (AttributeError, ImportError, RuntimeError, mujoco.FatalError) as error:
             raise RuntimeError(f"No frame could be drawn: {error}. {REMEDY}") from error
 
     def __getstate__(self) -> dict[str, Any]:
