@@ -8,11 +8,11 @@ import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's spinning threads slow the simulation
 
-from morphzoo.recipe import Recipe, parse_setting, read_recipe  # noqa: E402
+from morphzoo.recipe import make_recipe, parse_setting  # noqa: E402
 
 
-def main() -> int:
-    """Parse, train, print; 2 after an error in what was asked for."""
+def parse() -> argparse.Namespace:
+    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", help="bundled recipe (snowflake-centipede-6) or a JSON file")
     parser.add_argument("--env", help="body to train on, such as morphzoo/Centipede-6")
@@ -27,25 +27,23 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--tensorboard", action="store_true")
     parser.add_argument("--no-progress", action="store_true")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Train, print; 2 after an error in what was asked for."""
+    options = parse()
     names = ("env", "policy", "steps", "seed", "n_envs", "device")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    keywords = {name: getattr(options, name) for name in ("resume", "threads", "tensorboard")}
     try:
         given.update(parse_setting(text) for text in options.settings)
         stored = os.path.join(options.out, "recipe.json")
-        base = options.recipe or (stored if options.resume and os.path.isfile(stored) else None)
-        body = {name: given.pop(name) for name in ("env", "policy") if not base and name in given}
-        recipe = (read_recipe(base) if base else Recipe.from_dict(body, "options")).override(given)
+        known = options.recipe or (stored if options.resume and os.path.isfile(stored) else None)
+        recipe = make_recipe(known, given)
         from morphzoo.training import train
 
-        final = train(
-            recipe,
-            options.out,
-            resume=options.resume,
-            progress=not options.no_progress,
-            threads=options.threads,
-            tensorboard=options.tensorboard,
-        )
+        final = train(recipe, options.out, progress=not options.no_progress, **keywords)
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
 from morphzoo import zoo
 from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
-from morphzoo.recipe import FREE_ON_RESUME, Recipe
+from morphzoo.recipe import FREE_ON_RESUME, Recipe, read_recipe
 from morphzoo.results import versions
 from morphzoo.training.curve import (
     Curve,
@@ -127,7 +126,7 @@ class TrainingRun(BaseCallback):
             self._record(last=False)
         log_std = self.recipe.log_std_at(self.model.num_timesteps)
         if log_std is not None:
-            self.model.policy.log_std.data.fill_(log_std)
+            cast(Any, self.model.policy).log_std.data.fill_(log_std)
         self._paused = self.model.num_timesteps >= self.pause_at
 
     def _on_step(self) -> bool:
@@ -207,11 +206,11 @@ class TrainingRun(BaseCallback):
                 f"'{self.folder}' holds a run already: continue it with --resume, or give another "
                 "--out"
             )
-        stored, asked = json.loads(path.read_text(encoding="utf-8")), self.recipe.to_dict()
+        stored = read_recipe(path).to_dict()  # older files lack younger keys: their defaults count
         differing = [
-            f"{key}: {stored.get(key)!r} there, {value!r} asked for"
-            for key, value in asked.items()
-            if key not in FREE_ON_RESUME and stored.get(key) != value
+            f"{key}: {stored[key]!r} there, {value!r} asked for"
+            for key, value in self.recipe.to_dict().items()
+            if key not in FREE_ON_RESUME and stored[key] != value
         ]
         if differing:
             raise ValueError(

@@ -276,9 +276,10 @@ def _restore_optimizer(
     fresh = optimizer.state_dict()["param_groups"]
     if [sorted(group) for group in fresh] != [sorted(group) for group in groups]:
         raise ValueError("the training state's optimizer has other groups or keys")
-    for group, new in zip(groups, fresh, strict=True):
-        for key, value in new.items():
-            group[key] = tuple(group[key]) if isinstance(value, tuple) else group[key]
+    groups = [
+        {key: tuple(group[key]) if isinstance(new[key], tuple) else group[key] for key in new}
+        for group, new in zip(groups, fresh, strict=True)
+    ]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, array in arrays.items():
         index, _, name = key.partition("/")

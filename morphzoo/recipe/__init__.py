@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from morphzoo.results import TEST_SEED
+from morphzoo.recipe.checks import (
+    check_log_std_schedule,
+    check_numbers,
+    check_score,
+    choice,
+    did_you_mean,
+    typed,
+)
 
-RECIPES = Path(__file__).parent / "zoo" / "recipes"
+RECIPES = Path(__file__).parents[1] / "zoo" / "recipes"
 
 # What an algorithm's keyword is when neither the recipe nor the command line says it. They are
 # filled in when the recipe is made, so that a run's recipe.json is complete by itself.
@@ -103,15 +108,15 @@ class Recipe:
     def __post_init__(self) -> None:
         """Coerce whole floats to integers, fill in the defaults, check."""
         for field in dataclasses.fields(self):
-            value = _typed(field.name, getattr(self, field.name), str(field.type))
+            value = typed(field.name, getattr(self, field.name), str(field.type))
             object.__setattr__(self, field.name, value)
-        _choice("algorithm", self.algorithm, DEFAULTS)
+        choice("algorithm", self.algorithm, DEFAULTS)
         kwargs = {**DEFAULTS[self.algorithm], **self.algorithm_kwargs}
         object.__setattr__(self, "algorithm_kwargs", kwargs)
         object.__setattr__(self, "evaluate_on", self.evaluate_on or [self.env])
-        _check_numbers(self)
-        _check_log_std_schedule(self.log_std_schedule)
-        _check_score(self)
+        check_numbers(self)
+        check_log_std_schedule(self.log_std_schedule)
+        check_score(self)
 
     def log_std_at(self, step: int) -> float | None:
         """Log standard deviation that `log_std_schedule` asks for at a step; None: learned."""
@@ -215,6 +220,24 @@ def read_recipe(name: str | os.PathLike[str]) -> Recipe:
     return Recipe.from_dict(values, source=f"recipe '{path}'")
 
 
+def make_recipe(known: str | os.PathLike[str] | None, changes: Mapping[str, Any]) -> Recipe:
+    """Make a recipe from a known one with some values changed, or from a body and a policy.
+
+    Args:
+        known: Bundled recipe or recipe file; None: `changes` must have "env" and "policy".
+        changes: As for `Recipe.override`.
+
+    Raises:
+        ValueError: As `read_recipe` and `Recipe.override`, or the body or the policy is missing.
+        TypeError: A value has the wrong type.
+    """
+    if known is not None:
+        return read_recipe(known).override(changes)
+    needed = {key: value for key, value in changes.items() if key in ("env", "policy")}
+    recipe = Recipe.from_dict(needed, source="options")
+    return recipe.override({key: value for key, value in changes.items() if key not in needed})
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
     """Split `key=value`; the value is JSON where it can be read as such, else a string.
 
@@ -228,94 +251,3 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except json.JSONDecodeError:
         return key, value
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a sentence with the closest known words, or all of them when none is close."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=3)
-    if close:
-        return f" Did you mean {' or '.join(repr(match) for match in close)}?"
-    return f" Known: {', '.join(known)}." if known else ""
-
-
-def _typed(name: str, value: Any, annotation: str) -> Any:
-    """Return `value` as the type that the field's annotation names, or raise TypeError."""
-    kind = {"s": str, "i": int, "l": list, "d": dict}[annotation[0]]
-    if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(
-            f"recipe key '{name}' must be {annotation}, found {value!r} ({type(value).__name__})"
-        )
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"recipe key '{name}' must hold plain JSON values: {error}") from error
-
-
-def _choice(name: str, value: str, known: Iterable[str]) -> None:
-    """Raise ValueError unless `value` is one of the known words."""
-    known = list(known)
-    if value not in known:
-        raise ValueError(f"recipe key '{name}' is '{value}'.{did_you_mean(value, known)}")
-
-
-def _check_numbers(recipe: Recipe) -> None:
-    """Raise ValueError where a number is out of range or sizes do not fit each other."""
-    _choice("schedule", recipe.schedule, ("linear", "constant"))
-    _choice("score_actions", recipe.score_actions, ("sampled", "mean", "both"))
-    for name in ("steps", "n_envs", "checkpoint_every", "evaluate_episodes"):
-        if getattr(recipe, name) <= 0:
-            raise ValueError(f"'{name}' must be positive, found {getattr(recipe, name)}")
-    for name in ("seed", "evaluate_seed", "evaluate_every"):
-        if not 0 <= getattr(recipe, name) < 2**32:
-            raise ValueError(f"'{name}' must be in 0..2**32-1, found {getattr(recipe, name)}")
-    if recipe.evaluate_seed + recipe.evaluate_episodes > TEST_SEED:
-        raise ValueError(
-            f"'evaluate_seed' + 'evaluate_episodes' must be at most {TEST_SEED}: the seeds from "
-            f"there up are reserved for final scores, found {recipe.evaluate_seed} + "
-            f"{recipe.evaluate_episodes}"
-        )
-    kwargs = recipe.algorithm_kwargs
-    for name in ("n_steps", "batch_size", "n_epochs", "learning_rate", "clip_range"):
-        value = kwargs.get(name, 1)
-        whole = name in ("n_steps", "batch_size", "n_epochs")
-        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not number or value <= 0 or not math.isfinite(value):
-            kind = "a positive integer" if whole else "a positive number"
-            raise ValueError(f"algorithm keyword '{name}' must be {kind}, found {value!r}")
-    batch = kwargs.get("batch_size", 1)
-    if "n_steps" in kwargs and (recipe.rollout % batch or batch == 1):
-        raise ValueError(
-            f"batch_size must be above 1 and divide n_envs * n_steps = {recipe.n_envs} * "
-            f"{kwargs['n_steps']} = {recipe.rollout}, found {batch}: the last minibatch of each "
-            "epoch would be smaller and count for more"
-        )
-
-
-def _check_log_std_schedule(knots: list[Any]) -> None:
-    """Raise ValueError unless the knots are pairs of finite numbers, shares rising in 0..1."""
-    pairs = all(isinstance(knot, list) and len(knot) == 2 for knot in knots)
-    if not pairs or not all(type(x) in (int, float) for knot in knots for x in knot):
-        raise ValueError(
-            f"'log_std_schedule' must hold pairs [share of steps, log_std], found {knots!r}"
-        )
-    shares = [share for share, _ in knots]
-    if sorted(set(shares)) != shares or any(not 0 <= share <= 1 for share in shares):
-        raise ValueError(f"'log_std_schedule': shares must rise within 0..1, found {shares}")
-
-
-def _check_score(recipe: Recipe) -> None:
-    """Raise ValueError where the score speaks of bodies that are not evaluated."""
-    for body in recipe.evaluate_on:
-        if not isinstance(body, str):
-            raise ValueError(f"'evaluate_on' must hold environment ids, found {body!r}")
-    for body, weight in recipe.score_weights.items():
-        if body not in recipe.evaluate_on:
-            known = did_you_mean(body, recipe.evaluate_on)
-            raise ValueError(f"'score_weights' names '{body}', not in 'evaluate_on'.{known}")
-        if not isinstance(weight, int | float) or isinstance(weight, bool) or weight < 0:
-            raise ValueError(f"the weight of '{body}' must be 0 or more, found {weight!r}")
-    if recipe.score_weights and not sum(recipe.score_weights.values()) > 0:
-        raise ValueError("'score_weights' must have one weight above 0")
