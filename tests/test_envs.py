@@ -8,6 +8,7 @@ import warnings
 from importlib import import_module
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
@@ -273,7 +274,9 @@ def test_failed_physics_ends_the_episode_and_a_reset_heals_it(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     env, healthy = make("default"), make("default")
     env.reset(seed=0)
-    valid, *_, info = env.step(np.zeros(16))
+    given, *_, info = env.step(np.zeros(16))
+    valid = given.copy()
+    given[:] = -1.0  # a caller's array is the caller's
     env.data.qvel[7] = 1e200
     for _ in range(2):  # it stays failed until it is reset
         observation, reward, terminated, truncated, failed = env.step(np.ones(16))
@@ -288,6 +291,24 @@ def test_failed_physics_ends_the_episode_and_a_reset_heals_it(tmp_path, monkeypa
     np.testing.assert_array_equal(step[0], other[0])
     assert step[1:] == other[1:] and step[4]["simulation_failed"] is False
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_engine_ends_the_episode_for_good(monkeypatch):
+    env = make("default")
+    env.reset(seed=0)
+    valid = env.step(np.zeros(16))[0]
+
+    def fail(*args, **kwargs):
+        raise mujoco.FatalError("stack overflow")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mujoco, "mj_step", fail)
+        assert env.step(np.zeros(16))[4]["simulation_failed"] is True
+    observation, reward, terminated, _, info = env.step(np.zeros(16))
+    np.testing.assert_array_equal(observation, valid)
+    assert (reward, terminated, info["simulation_failed"]) == (0.0, True, True)
+    env.reset(seed=0)
+    np.testing.assert_array_equal(env.step(np.zeros(16))[0], valid)
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])

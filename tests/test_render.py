@@ -65,7 +65,7 @@ def test_a_frame_shows_the_robot_in_the_middle_and_follows_it(num_legs):
     rows, columns = np.nonzero(blue)
     assert 40 < rows.mean() < 80 and 60 < columns.mean() < 110
     assert blue.mean() > 0.01
-    assert np.abs(near.astype(int) - far).mean() < 3
+    assert np.abs(near.astype(int) - far).mean() < 0.5
 
 
 @pytest.mark.render
