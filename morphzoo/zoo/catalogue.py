@@ -1,0 +1,71 @@
+"""Where checkpoints are: the ones bundled with morphzoo, by name, and any other by its folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from pathlib import Path
+
+from morphzoo.zoo.schema import CONFIG, suggestion
+from morphzoo.zoo.untrusted import CheckpointError, refuse, said, shown
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+
+
+def bundled() -> tuple[str, ...]:
+    """List the checkpoints that come with morphzoo.
+
+    Returns:
+        Names for `morphzoo.zoo.load`, sorted; each is a folder in `morphzoo/zoo/pretrained`.
+    """
+    if not PRETRAINED.is_dir():
+        return ()
+    found = (entry.name for entry in PRETRAINED.iterdir() if (entry / CONFIG).is_file())
+    return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
+
+
+def locate(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Find the folder that a bundled name or a path means.
+
+    A bundled name wins over a folder of that name in the working directory; `./name` means the
+    latter. Only an exact bundled name is looked up among morphzoo's own files, so no name leads
+    anywhere else.
+
+    Args:
+        name_or_folder: A name of `bundled()`, or the path of a checkpoint's folder.
+
+    Returns:
+        An existing folder.
+
+    Raises:
+        CheckpointError: There is neither; the message says what is near.
+        TypeError: It is not a name or a path.
+    """
+    if not isinstance(name_or_folder, str | os.PathLike):
+        kind = type(name_or_folder).__name__
+        raise TypeError(f"expected a bundled name or the path of a folder, found a {kind}")
+    text = os.fspath(name_or_folder)
+    if text in bundled():
+        return PRETRAINED / text
+    try:
+        folder = Path(text).expanduser()
+        if folder.is_dir():
+            return folder
+        is_file, left = folder.is_file(), _interrupted(folder)
+    except (OSError, ValueError, RuntimeError) as error:  # names no file system takes
+        raise CheckpointError(f"{shown(text)} cannot be a folder: {said(error)}") from error
+    if is_file:
+        remedy = "An SB3 .zip holds pickles: open it with SB3 where you trust it, then zoo.save"
+        refuse(shown(text), "a checkpoint's folder", "a file", remedy)
+    if left:
+        remedy = f"A save was interrupted; the folder before it is whole: rename {left[0]} back"
+        refuse(shown(text), "a checkpoint's folder", "none", remedy)
+    refuse(shown(text), "a bundled name or a folder", "neither", suggestion(text, bundled()))
+
+
+def _interrupted(folder: Path) -> list[Path]:
+    """Find the folder that a save was about to replace when it was killed."""
+    return sorted(folder.parent.glob(f".old-????????-{glob.escape(folder.name)}"))
