@@ -6,9 +6,8 @@ import argparse
 import os
 import sys
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's spinning threads slow the simulation
-
-from morphzoo.recipe import make_recipe, parse_setting  # noqa: E402
+from morphzoo.entry import run_script
+from morphzoo.recipe import make_recipe, parse_setting
 
 
 def parse() -> argparse.Namespace:
@@ -31,28 +30,25 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Train, print; 2 after an error in what was asked for."""
+    """Train, and print where the checkpoints are."""
     options = parse()
     names = ("env", "policy", "steps", "seed", "n_envs", "device")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    given.update(parse_setting(text) for text in options.settings)
+    stored = os.path.join(options.out, "recipe.json")
+    known = options.recipe or (stored if options.resume and os.path.isfile(stored) else None)
+    recipe = make_recipe(known, given)
+    from morphzoo.training import train  # after run_script has told torch's threads to sleep
+
     keywords = {name: getattr(options, name) for name in ("resume", "threads", "tensorboard")}
     try:
-        given.update(parse_setting(text) for text in options.settings)
-        stored = os.path.join(options.out, "recipe.json")
-        known = options.recipe or (stored if options.resume and os.path.isfile(stored) else None)
-        recipe = make_recipe(known, given)
-        from morphzoo.training import train
-
         final = train(recipe, options.out, progress=not options.no_progress, **keywords)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        print(f"\nstopped; continue with --resume --out {options.out}", file=sys.stderr)
-        return 130
+        print(f"\ncontinue with --resume --out {options.out}", file=sys.stderr)
+        raise
     print(f"trained: {final}, best checkpoint: {final.with_name('best')}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

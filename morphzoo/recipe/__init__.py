@@ -79,8 +79,8 @@ class Recipe:
             curve's rows; see `morphzoo.training.fingerprint`.
 
     Raises:
-        ValueError: A value is out of range; or keys, names or sizes do not fit each other.
-        TypeError: A value has the wrong type.
+        ValueError: A value has the wrong type or is out of range, or the values do not fit each
+            other.
     """
 
     env: str
@@ -147,8 +147,7 @@ class Recipe:
             source: Name of their origin, for the message.
 
         Raises:
-            ValueError: A key is unknown or missing, or a value is out of range.
-            TypeError: A value has the wrong type.
+            ValueError: A key is unknown or missing, or a value has the wrong type or range.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
@@ -167,8 +166,7 @@ class Recipe:
                 algorithm's keyword by itself, to the new value.
 
         Raises:
-            ValueError: A key is unknown or a value is out of range.
-            TypeError: A value has the wrong type.
+            ValueError: A key is unknown or a value is of the wrong type or out of range.
         """
         values = self.to_dict()
         if "env" in changes and values["evaluate_on"] == [self.env]:
@@ -200,7 +198,6 @@ def read_recipe(name: str | os.PathLike[str]) -> Recipe:
 
     Raises:
         ValueError: There is no such recipe, the file is not JSON, or its contents are refused.
-        TypeError: A value has the wrong type.
     """
     path = Path(name)
     bundled = sorted(file.stem for file in RECIPES.glob("*.json"))
@@ -229,7 +226,6 @@ def make_recipe(known: str | os.PathLike[str] | None, changes: Mapping[str, Any]
 
     Raises:
         ValueError: As `read_recipe` and `Recipe.override`, or the body or the policy is missing.
-        TypeError: A value has the wrong type.
     """
     if known is not None:
         return read_recipe(known).override(changes)

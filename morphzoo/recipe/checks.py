@@ -24,18 +24,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def typed(name: str, value: Any, annotation: str) -> Any:
-    """Return `value` as the type that the field's annotation names, or raise TypeError."""
+    """Return `value` as the type that the field's annotation names, or raise ValueError."""
     kind = {"s": str, "i": int, "l": list, "d": dict}[annotation[0]]
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(
+        raise ValueError(
             f"recipe key '{name}' must be {annotation}, found {value!r} ({type(value).__name__})"
         )
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise TypeError(f"recipe key '{name}' must hold plain JSON values: {error}") from error
+        raise ValueError(f"recipe key '{name}' must hold plain JSON values: {error}") from error
 
 
 def choice(name: str, value: str, known: Iterable[str]) -> None:
