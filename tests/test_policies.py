@@ -26,8 +26,7 @@ NON_DEFAULT = {
     "snowflake": dict(
         hidden_size=32, num_layers=3, root_links=True, freeze=["update", "log_std"],
         value_head="graph",
-        log_std_mode="motor", log_std_init=-1.0, value_scale=50.0,
-        part_lr_scale={"encoder": 0.5}, normalize=False,
+        log_std_mode="motor", log_std_init=-1.0, part_lr_scale={"encoder": 0.5}, normalize=False,
     ),
     "nervenet": dict(
         hidden_size=16, num_layers=2, freeze=["embedding"], value_head="graph", log_std_init=0.25,
@@ -447,7 +446,6 @@ def test_plain_spaces_and_wrong_keywords_are_refused_with_the_remedy():
         (lambda: build("snowflake", part_lr_scale={"legs": 1}), "part_lr_scale"),
         (lambda: build("snowflake", log_std_mode="joint"), "log_std_mode"),
         (lambda: build("snowflake", value_head="tree"), "value_head"),
-        (lambda: build("snowflake", value_scale=0.0), "value_scale"),
         (lambda: build("nervenet", hidden_size=7), "hidden_size"),
         (lambda: build("nervenet", num_layers=0), "num_layers"),
         (lambda: build("mlp", hidden_sizes=[]), "hidden_sizes"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,10 +41,6 @@ class GraphPolicy(ActorCriticPolicy):
             motor as in the papers (transferred by joint name, then type).
         value_head: `"mlp"`, 64-64 tanh on the flat observation as in the papers (fits one body
             only: dropped on transfer); `"graph"`, a graph network of its own that transfers.
-        value_scale: what the value head's output is multiplied by, about the size of the returns to
-            come: a head whose output is near 1 learns them within a few updates, where one that
-            must grow to hundreds takes as many thousands. With it, divide SB3's `vf_coef` by its
-            square, so that the value loss does not drown the policy's in the gradient clip.
         freeze: parts that keep their first values: any of the policy's `part_names`.
         part_lr_scale: factor on the learning rate for each part named.
         normalize: standardise observations by running statistics per node type and feature.
@@ -89,7 +84,6 @@ class GraphPolicy(ActorCriticPolicy):
         log_std_init: float = -0.5,
         log_std_mode: str = "type",
         value_head: str = "mlp",
-        value_scale: float = 1.0,
         freeze: Sequence[str] = (),
         part_lr_scale: Mapping[str, float] | None = None,
         normalize: bool = True,
@@ -100,9 +94,6 @@ class GraphPolicy(ActorCriticPolicy):
         self.schema.check(self.graph)
         self.log_std_mode = _one_of("log_std_mode", log_std_mode, LOG_STD_MODES)
         self.value_head = value_head
-        if not (value_scale > 0 and math.isfinite(value_scale)):
-            raise ValueError(f"value_scale: expected a positive number, found {value_scale}")
-        self.value_scale = value_scale
         self.freeze = tuple(_one_of("freeze", part, self.part_names) for part in freeze)
         self.part_lr_scale = dict(part_lr_scale or {})
         for part in self.part_lr_scale:
@@ -240,7 +231,7 @@ class GraphPolicy(ActorCriticPolicy):
         return self.action_dist.proba_distribution(self.action_means(entries), log_std)
 
     def _values(self, entries: torch.Tensor) -> torch.Tensor:
-        return self.value_scale * self.value(entries, self.reader, self.topology)
+        return self.value(entries, self.reader, self.topology)
 
     log_std: nn.Parameter
     log_std_row: torch.Tensor
