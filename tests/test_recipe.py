@@ -87,11 +87,11 @@ HOSTILE: list[tuple[dict[str, Any], str]] = [
     ({"score_weights": {BODY["env"]: -1}}, "must be 0 or more"),
     ({"score_weights": {BODY["env"]: 0}}, "one weight above 0"),
     ({"score_weights": {BODY["env"]: "1"}}, "must be 0 or more"),
-    ({"log_std_schedule": [0.0, -1.0]}, "pairs"),
-    ({"log_std_schedule": [[0.0, -1.0, 2.0]]}, "pairs"),
-    ({"log_std_schedule": [[0.0, "low"]]}, "pairs"),
-    ({"log_std_schedule": [[0.5, -1.0], [0.5, -2.0]]}, "must rise"),
-    ({"log_std_schedule": [[0.5, -1.0], [1.5, -2.0]]}, "within 0..1"),
+    ({"log_std_bound": [0.0, -1.0]}, "pairs"),
+    ({"log_std_bound": [[0.0, -1.0, 2.0]]}, "pairs"),
+    ({"log_std_bound": [[0.0, "low"]]}, "pairs"),
+    ({"log_std_bound": [[0.5, -1.0], [0.5, -2.0]]}, "must rise"),
+    ({"log_std_bound": [[0.5, -1.0], [1.5, -2.0]]}, "within 0..1"),
     ({"algorithm_kwargs": {"batch_size": 100}}, r"divide n_envs \* n_steps = 16 \* 128 = 2048"),
     ({"algorithm_kwargs": {"batch_size": 4096}}, "divide"),
     ({"algorithm_kwargs": {"batch_size": 1}}, "above 1"),
@@ -153,11 +153,11 @@ def test_override() -> None:
         recipe.override({"steps": 0})
 
 
-def test_log_std_schedule_by_hand() -> None:
-    recipe = Recipe.from_dict({**BODY, "steps": 1000, "log_std_schedule": [[0.2, -1], [0.7, -2]]})
+def test_log_std_bound_by_hand() -> None:
+    recipe = Recipe.from_dict({**BODY, "steps": 1000, "log_std_bound": [[0.2, -1], [0.7, -2]]})
     steps = (0, 200, 300, 450, 700, 1000, 1024)
-    assert [recipe.log_std_at(step) for step in steps] == [-1, -1, -1.2, -1.5, -2, -2, -2]
-    assert Recipe.from_dict(BODY).log_std_at(300) is None
+    assert [recipe.log_std_bound_at(step) for step in steps] == [-1, -1, -1.2, -1.5, -2, -2, -2]
+    assert Recipe.from_dict(BODY).log_std_bound_at(300) is None
 
 
 def test_recipe_of_a_command_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from morphzoo.recipe.checks import (
-    check_log_std_schedule,
+    check_log_std_bound,
     check_numbers,
     check_score,
     choice,
@@ -57,9 +57,9 @@ class Recipe:
         n_envs: Environments simulated at once.
         algorithm: A name in `morphzoo.algorithms.ALGORITHMS`.
         schedule: "linear": the learning rate falls to 0 over `steps`; "constant": it stays.
-        log_std_schedule: Knots [share of `steps`, log standard deviation] between which every
-            action's log standard deviation is interpolated, set before each rollout; empty: it is
-            learned. The policy's `freeze` should then name "log_std".
+        log_std_bound: Knots [share of `steps`, log standard deviation] between which an upper bound
+            of the actions' log standard deviations is interpolated; they are learned below it, and
+            clamped to it before each rollout. Empty: no bound.
         device: Device of the policy: "cpu", "cuda" or "cuda:1".
         env_kwargs: Keywords of the environment.
         policy_kwargs: Keywords of the policy.
@@ -90,7 +90,7 @@ class Recipe:
     n_envs: int = 16
     algorithm: str = "ppo"
     schedule: str = "linear"
-    log_std_schedule: list[list[float]] = dataclasses.field(default_factory=list)
+    log_std_bound: list[list[float]] = dataclasses.field(default_factory=list)
     device: str = "cpu"
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     policy_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -115,14 +115,14 @@ class Recipe:
         object.__setattr__(self, "algorithm_kwargs", kwargs)
         object.__setattr__(self, "evaluate_on", self.evaluate_on or [self.env])
         check_numbers(self)
-        check_log_std_schedule(self.log_std_schedule)
+        check_log_std_bound(self.log_std_bound)
         check_score(self)
 
-    def log_std_at(self, step: int) -> float | None:
-        """Log standard deviation that `log_std_schedule` asks for at a step; None: learned."""
-        if not self.log_std_schedule:
+    def log_std_bound_at(self, step: int) -> float | None:
+        """Upper bound of the log standard deviations at a step; None: no bound."""
+        if not self.log_std_bound:
             return None
-        shares, values = zip(*self.log_std_schedule, strict=True)
+        shares, values = zip(*self.log_std_bound, strict=True)
         return float(np.interp(step / self.steps, shares, values))
 
     @property

@@ -78,16 +78,16 @@ def check_numbers(recipe: Recipe) -> None:
         )
 
 
-def check_log_std_schedule(knots: list[Any]) -> None:
+def check_log_std_bound(knots: list[Any]) -> None:
     """Raise ValueError unless the knots are pairs of finite numbers, shares rising in 0..1."""
     pairs = all(isinstance(knot, list) and len(knot) == 2 for knot in knots)
     if not pairs or not all(type(x) in (int, float) for knot in knots for x in knot):
         raise ValueError(
-            f"'log_std_schedule' must hold pairs [share of steps, log_std], found {knots!r}"
+            f"'log_std_bound' must hold pairs [share of steps, log_std], found {knots!r}"
         )
     shares = [share for share, _ in knots]
     if sorted(set(shares)) != shares or any(not 0 <= share <= 1 for share in shares):
-        raise ValueError(f"'log_std_schedule': shares must rise within 0..1, found {shares}")
+        raise ValueError(f"'log_std_bound': shares must rise within 0..1, found {shares}")
 
 
 def check_score(recipe: Recipe) -> None:

@@ -124,9 +124,9 @@ class TrainingRun(BaseCallback):
         """Record the update before this rollout; none has been made before the first."""
         if self.model.num_timesteps > self._recorded:
             self._record(last=False)
-        log_std = self.recipe.log_std_at(self.model.num_timesteps)
-        if log_std is not None:
-            cast(Any, self.model.policy).log_std.data.fill_(log_std)
+        bound = self.recipe.log_std_bound_at(self.model.num_timesteps)
+        if bound is not None:
+            cast(Any, self.model.policy).log_std.data.clamp_(max=bound)
         self._paused = self.model.num_timesteps >= self.pause_at
 
     def _on_step(self) -> bool:
