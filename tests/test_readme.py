@@ -1,0 +1,79 @@
+"""The README tells the truth: its programs run, its numbers are those of the results file."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from morphzoo import zoo
+from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tables_of
+from morphzoo.tables import fill_readme
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "docs/transfer.json"
+BODIES = [f"morphzoo/Centipede-{legs}-v0" for legs in (6, 8, 10, 12, 20)]
+
+
+def test_programs_run(tmp_path: Path, readme_snippets: list[str]) -> None:
+    """One after another in one process, in a folder that holds nothing, with warnings as errors."""
+    env = {**os.environ, "MUJOCO_GL": "off"}
+    command = [sys.executable, "-W", "error", "-c", "\n".join(readme_snippets)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "20 legs" in done.stdout and "17 ('ankle'" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_named_files_exist() -> None:
+    """Links of the README and of the pages, and every file of ours that a text or program names."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    links = [(p, name) for p in pages for name in re.findall(r"\]\(([^)#:]+)\)", p.read_text())]
+    assert links
+    assert [(p.name, name) for p, name in links if not (p.parent / name).exists()] == []
+    sources = [p for room in ("morphzoo", "zoo_scripts") for p in (ROOT / room).rglob("*.py")]
+    pattern = r"\b(?:zoo_scripts|docs|tests|benchmarks)/[\w./-]+\.\w+"
+    named = {n for p in (*pages, *sources) for n in re.findall(pattern, p.read_text())}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_named_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.M)):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+@pytest.fixture(scope="module")
+def scores() -> list[EpisodeTable]:
+    return read_results(RESULTS)
+
+
+def test_transfer_table_is_that_of_the_results_file(scores: list[EpisodeTable]) -> None:
+    assert fill_readme(README, scores) == README, "run make readme"
+    assert {(t.env, t.actions) for t in scores if t.policy == "snowflake-centipede-6"} == {
+        (body, actions) for body in BODIES for actions in ("sampled", "mean")
+    }
+
+
+def test_published_scores_keep_to_the_protocol(scores: list[EpisodeTable]) -> None:
+    for table in scores:
+        assert table.episodes >= 100
+        assert table.seeds.min() >= TEST_SEED
+        assert len(set(table.seeds)) == table.episodes
+
+
+def test_checkpoints_carry_the_same_scores(scores: list[EpisodeTable]) -> None:
+    for name in {table.policy for table in scores} - {RANDOM}:
+        stored = {(t.env, t.actions): t for t in tables_of(zoo.read_results(name))}
+        for table in (t for t in scores if t.policy == name):
+            own = stored[table.env, table.actions]
+            np.testing.assert_array_equal(own.seeds, table.seeds)
+            np.testing.assert_array_equal(own.returns, table.returns)
