@@ -202,12 +202,25 @@ def _check(graph: MorphologyGraph) -> None:
         _check_range(f"columns of node {node.name!r}", node.columns, graph.observation_size)
         actions = () if node.action is None else (node.action,)
         _check_range(f"action of node {node.name!r}", actions, graph.action_size)
+        _check_reaches_root(graph, i)
     links = {(i, node.parent) for i, node in enumerate(nodes) if node.kind == "joint"}
     if set(graph.edges) != links | {(b, a) for a, b in links}:
         raise ValueError(
             "expected edges between every joint and its parent, both ways, and no "
             "others; build the graph with from_model or relabel"
         )
+
+
+def _check_reaches_root(graph: MorphologyGraph, start: int) -> None:
+    """Raises ValueError if the parents of a node lead in a circle."""
+    node = start
+    for _ in graph.nodes:
+        node = graph.nodes[node].parent
+        if node < 0:
+            return
+    raise ValueError(
+        f"node {graph.nodes[start].name!r}: expected parents that lead to the root, found a circle"
+    )
 
 
 def _check_distinct(what: str, values: list[Any]) -> None:
