@@ -1,0 +1,118 @@
+"""Are the scores that come with a checkpoint still true? Run some episodes again and compare."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from morphzoo import zoo
+from morphzoo.estimates import difference_margin
+from morphzoo.results import EpisodeTable, tables_of
+from morphzoo.transfer import Progress, evaluate, load_policy, part_of
+
+CONFIDENCE = 0.999  # of one comparison; with 20 scores one in 50 checks would fail by chance alone
+_ROUNDING = 1e-6  # relative; two samples that do not vary may still differ in the last bits
+
+
+@dataclass(frozen=True)
+class Check:
+    """One stored score beside the same policy run again.
+
+    Attributes:
+        stored: The score that comes with the checkpoint.
+        fresh: Some of its episodes, run again.
+        margin: How far the two mean returns may lie apart: half the width of Welch's two-sided
+            99.9 % interval for the difference of two means. It is the stored mean's interval,
+            widened for the fewer episodes run again.
+    """
+
+    stored: EpisodeTable
+    fresh: EpisodeTable
+    margin: float
+
+    @property
+    def difference(self) -> float:
+        """Mean return now less the stored one."""
+        return float(np.mean(self.fresh.returns) - np.mean(self.stored.returns))
+
+    @property
+    def passed(self) -> bool:
+        """Whether the two means agree."""
+        return abs(self.difference) <= self.margin
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        verdict = "ok    " if self.passed else "FAILED"
+        return (
+            f"{verdict} {self.stored.policy} on {self.stored.env}, {self.stored.actions} actions: "
+            f"{np.mean(self.fresh.returns):.0f} over {self.fresh.episodes} episodes, expected "
+            f"{np.mean(self.stored.returns):.0f} ± {self.margin:.0f} "
+            f"(stored: {self.stored.episodes} episodes)"
+        )
+
+
+def check_results(
+    policies: Sequence[str | os.PathLike[str]],
+    episodes: int = 20,
+    *,
+    progress: Progress | None = None,
+    **keywords: Any,
+) -> Iterator[Check]:
+    """Run the first episodes of every score of some checkpoints again.
+
+    The seeds are those of the stored episodes, so on the machine that scored them the difference is
+    near zero; on another one rounding makes the episodes differ, and the margin is for that. It
+    treats the two samples as independent, which is the wider case. Welch's interval uses the spread
+    of both samples, so that one rare fall among 20 episodes is no failure.
+
+    Args:
+        policies: Names of bundled checkpoints, or folders.
+        episodes: Episodes to run again for each score, at least 2.
+        progress: Called as episodes end.
+        **keywords: `num_envs` and `num_threads` of `transfer.evaluate`.
+
+    Yields:
+        One comparison for each score.
+
+    Raises:
+        ValueError: A checkpoint has no scores, or too few episodes are asked for.
+    """
+    if episodes < 2:
+        raise ValueError(f"episodes must be at least 2 to compare means, found {episodes}")
+    stored = [(os.fspath(policy), table) for policy in policies for table in _scores(policy)]
+    if progress is not None:
+        keywords["progress"] = part_of(progress, len(stored))
+    for name, table in stored:
+        yield _check(name, table, min(episodes, table.episodes), keywords)
+
+
+def _scores(policy: str | os.PathLike[str]) -> list[EpisodeTable]:
+    """Return a checkpoint's scores."""
+    document = zoo.read_results(policy)
+    tables = tables_of(document) if document and "scores" in document else []
+    if not tables:
+        raise ValueError(
+            f"{os.fspath(policy)} has no scores: write them with zoo_scripts/evaluate_transfer.py "
+            f"--policies {os.fspath(policy)} --store"
+        )
+    return tables
+
+
+def _check(name: str, table: EpisodeTable, episodes: int, keywords: dict[str, Any]) -> Check:
+    fresh = evaluate(
+        load_policy(name, table.env, table.env_kwargs),
+        table.env,
+        1,
+        [int(seed) for seed in table.seeds[:episodes]],
+        table.actions == "mean",
+        env_kwargs=table.env_kwargs,
+        name=name,
+        trained_on=table.trained_on,
+        **keywords,
+    )
+    margin = difference_margin(table.returns, fresh.returns, confidence=CONFIDENCE)
+    return Check(table, fresh, max(margin, _ROUNDING * abs(float(np.mean(table.returns)))))

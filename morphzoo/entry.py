@@ -1,0 +1,39 @@
+"""What every script does first: quiet threads, and errors in one line instead of a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import gymnasium as gym
+
+
+def run_script(main: Callable[[], int]) -> int:
+    """Run a script's `main` and return the process's exit status.
+
+    Torch's threads are told to sleep while they wait, since spinning ones slow the simulation; that
+    works because `main` imports torch and this module does not.
+
+    Args:
+        main: Parses, calls, prints; returns the exit status.
+
+    Returns:
+        What `main` returns; 2 after an error in what was asked for, 130 after Ctrl-C.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    name = Path(sys.argv[0]).name
+    try:
+        status = main()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, ImportError, gym.error.Error) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped", file=sys.stderr)
+        return 130

@@ -1,0 +1,277 @@
+"""Scores as people read them: on the terminal, as CSV, and as the README's table."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tqdm import tqdm
+
+from morphzoo.estimates import Estimate
+from morphzoo.published import PublishedScore, published_beside
+from morphzoo.results import RANDOM, EpisodeTable
+
+CSV_COLUMNS = (
+    "policy",
+    "actions",
+    "env",
+    "episodes",
+    "failed",
+    "return_mean",
+    "return_std",
+    "return_iqm",
+    "return_iqm_low",
+    "return_iqm_high",
+    "return_unclipped_cost_mean",
+    "length_mean",
+    "distance_mean",
+    "published_method",
+    "published_return",
+    "published_distance",
+)
+_WIDTH = 100  # of a table that is written to a file or a pipe (characters)
+_MARKERS = re.compile(r"(<!-- transfer-table -->).*?(<!-- /transfer-table -->)", re.DOTALL)
+_METHODS = {"nervenet": "NerveNet", "mlpaa": "MLPAA", "mlp": "MLP", "random": "random"}
+
+
+def body_name(env_id: str) -> str:
+    """Return an id without namespace and version, as tables and plots show it."""
+    return env_id.rpartition("/")[2].removesuffix("-v0")
+
+
+def whole(value: float) -> str:
+    """Return a number rounded to the nearest integer, halves up."""
+    return str(math.floor(value + 0.5))
+
+
+def interval(score: Estimate) -> str:
+    """Return the interquartile mean and its interval, in whole numbers."""
+    if score.low != score.low:  # NaN: a single episode has no interval
+        return whole(score.iqm)
+    return f"{whole(score.iqm)} [{whole(score.low)}, {whole(score.high)}]"
+
+
+def policy_name(table: EpisodeTable) -> str:
+    """Return how tables and plots call a policy."""
+    if table.policy == RANDOM:
+        return "random actions"
+    return f"{table.policy} (MLPAA)" if table.policy_class == "MlpPolicy" else table.policy
+
+
+def published(table: EpisodeTable) -> PublishedScore | None:
+    """Return the published score that stands beside one of ours, or None."""
+    if table.env_kwargs:  # another task than the papers'
+        return None
+    return published_beside(table.env, table.trained_on, table.policy_class)
+
+
+def print_tables(tables: Sequence[EpisodeTable], console: Console | None = None) -> None:
+    """Print one table for each policy and kind of actions, a body a line.
+
+    Args:
+        tables: The scores.
+        console: Where to; by default the terminal, in colour if it has any.
+    """
+    if console is None:
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    for group in grouped(tables):
+        console.print(_rich_table(group))
+    console.print(
+        Text(
+            "* the body trained on. Return: mean ± standard deviation. IQM: mean of the middle "
+            "half of the episodes, with its 95 % bootstrap interval. Actions are clipped to the "
+            "motors' range before their cost is charged, as SB3 does; 'unclipped' is the mean "
+            "return with the cost of the action before clipping, as in the papers' code and so "
+            "in the published numbers (sampled actions, 100 episodes).",
+            style="dim",
+        )
+    )
+    for table in tables:
+        if failures := int(table.failed.sum()):
+            console.print(
+                f"[bold red]physics failed in {failures} of {table.episodes} episodes[/] of "
+                f"{policy_name(table)} on {body_name(table.env)}: they ended there, and count"
+            )
+
+
+def grouped(tables: Sequence[EpisodeTable]) -> list[list[EpisodeTable]]:
+    """Return the tables of each policy and kind of actions together, in order of appearance."""
+    groups: dict[tuple[str, str], list[EpisodeTable]] = {}
+    for table in tables:
+        groups.setdefault((table.policy, table.actions), []).append(table)
+    return list(groups.values())
+
+
+def csv_text(tables: Sequence[EpisodeTable]) -> str:
+    """Return one CSV line for each policy, kind of actions and body, with a header.
+
+    Units: returns without one, length in steps, distances in metres. A cell is empty where there is
+    no number.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(_csv_row(table) for table in tables)
+    return file.getvalue()
+
+
+def markdown_table(tables: Sequence[EpisodeTable]) -> str:
+    """Return the scores as a Markdown table: a body a row, a policy and kind of actions a column.
+
+    NerveNet's published numbers are the first column, where there are any.
+    """
+    groups = grouped(tables)
+    bodies = list(dict.fromkeys(table.env for table in tables))
+    cells = [{table.env: _markdown_cell(table) for table in group} for group in groups]
+    heads = [f"{policy_name(group[0])}, {_kind(group[0])}" for group in groups]
+    theirs = {
+        t.env: f"{score.mean:.1f}"
+        for t in tables
+        if (score := published(t)) is not None and score.method == "nervenet"
+    }
+    if theirs:
+        cells.insert(0, theirs)
+        heads.insert(0, "NerveNet, published, sampled actions")
+    rows = [["body", *heads], ["---"] * (len(heads) + 1)]
+    rows += [[body_name(b), *(column.get(b, "") for column in cells)] for b in bodies]
+    episodes = " or ".join(str(n) for n in sorted({table.episodes for table in tables}))
+    seeds = min(int(table.seeds.min()) for table in tables)
+    return "\n".join(
+        ["| " + " | ".join(row) + " |" for row in rows]
+        + [
+            "",
+            f"{episodes} episodes each, seeds from {seeds:,}. First line of a cell: mean return ± "
+            "standard deviation. Second: interquartile mean with its 95 % bootstrap interval. "
+            "Third: mean return if the control cost were charged on the action before clipping, "
+            "as the papers' code does; SB3 clips first.",
+        ]
+    )
+
+
+def fill_readme(text: str, tables: Sequence[EpisodeTable]) -> str:
+    """Return a README whose table between the two markers is the one of these scores.
+
+    Raises:
+        ValueError: The markers `<!-- transfer-table -->`, `<!-- /transfer-table -->` are not there
+            exactly once.
+    """
+    table = markdown_table(tables)
+    filled, count = _MARKERS.subn(lambda found: f"{found[1]}\n{table}\n{found[2]}", text)
+    if count != 1:
+        raise ValueError(
+            "expected one '<!-- transfer-table -->' and, below it, one "
+            f"'<!-- /transfer-table -->', found {count} such pairs: put the two lines where the "
+            "table belongs"
+        )
+    return filled
+
+
+@contextlib.contextmanager
+def progress_bar(*, show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar over episodes on the error stream, if that is a terminal.
+
+    Args:
+        show: False for no bar at all.
+
+    Yields:
+        What `transfer.evaluate` takes as `progress`.
+    """
+    bar = tqdm(disable=None if show else True, unit="episode", leave=False)
+
+    def advance(label: str, ended: int, total: int) -> None:
+        bar.total = total
+        bar.set_description(label, refresh=False)
+        bar.update(ended)
+
+    try:
+        yield advance
+    finally:
+        bar.close()
+
+
+def _rich_table(group: Sequence[EpisodeTable]) -> Table:
+    episodes = " or ".join(str(n) for n in sorted({table.episodes for table in group}))
+    scores = [published(table) for table in group]
+    methods = [score.method for score in scores if score is not None]
+    result = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=f"{policy_name(group[0])}: {_kind(group[0])}, {episodes} episodes a body",
+        title_justify="left",
+        title_style="bold",
+        header_style="bold cyan",
+    )
+    result.add_column("body", no_wrap=True)
+    heads = ["return", "IQM [95 %]", "unclipped", "steps", "metres"]
+    if methods:
+        heads.append(f"published\n{_METHODS[methods[-1]]}")
+    for head in heads:
+        result.add_column(head, justify="right", no_wrap=True)
+    for table, score in zip(group, scores, strict=True):
+        home = " *" if table.env == table.trained_on else ""
+        cells = [body_name(table.env) + home, *_cells(table)]
+        beside = "" if score is None else f"{score.mean:.1f}"
+        result.add_row(*cells, *([beside] if methods else []))
+    return result
+
+
+def _cells(table: EpisodeTable) -> list[str]:
+    score = table.estimate()
+    assert score is not None  # every environment has returns
+    rest = [table.estimate(name) for name in ("return_unclipped_cost", "length", "distance")]
+    return [
+        f"{whole(score.mean)} ± {whole(score.std)}",
+        interval(score),
+        _mean(rest[0]),
+        _mean(rest[1]),
+        _mean(rest[2], digits=1),
+    ]
+
+
+def _markdown_cell(table: EpisodeTable) -> str:
+    score, unclipped = table.estimate(), table.estimate("return_unclipped_cost")
+    assert score is not None
+    lines = [f"**{whole(score.mean)}** ± {whole(score.std)}", interval(score)]
+    if unclipped is not None and table.policy != RANDOM:
+        lines.append(f"{whole(unclipped.mean)} unclipped")
+    return "<br>".join(lines)
+
+
+def _csv_row(table: EpisodeTable) -> list[str]:
+    score, beside = table.estimate(), published(table)
+    assert score is not None
+    rest = [table.estimate(name) for name in ("return_unclipped_cost", "length", "distance")]
+    numbers = [score.mean, score.std, score.iqm, score.low, score.high]
+    numbers += [None if value is None else value.mean for value in rest]
+    return [
+        table.policy,
+        table.actions,
+        table.env,
+        str(table.episodes),
+        str(int(table.failed.sum())),
+        *(_number(value) for value in numbers),
+        "" if beside is None else beside.method,
+        "" if beside is None else _number(beside.mean),
+        "" if beside is None else _number(beside.distance),
+    ]
+
+
+def _kind(table: EpisodeTable) -> str:
+    return "sampled actions" if table.actions == "sampled" else "mean actions"
+
+
+def _mean(score: Estimate | None, digits: int = 0) -> str:
+    return "" if score is None else f"{round(score.mean, digits) + 0.0:.{digits}f}"  # no "-0.0"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or value != value else repr(value)

@@ -1,0 +1,228 @@
+"""Run a policy on bodies that it was not trained on, and keep every episode's score.
+
+An episode's start and its action noise depend on the episode's seed alone, and the physics of one
+row never depends on the other rows. So a policy whose actions do not depend on the batch (random
+or constant actions) scores the same to the last bit with any `num_envs`, and as a loop over
+`gym.make`. A network's float32 output may differ in its last bits with the number of rows computed
+together, and falling bodies amplify that: its episodes are bit-equal from run to run with equal
+`num_envs`, threads, versions and machine, and otherwise equal as a distribution only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+
+from morphzoo import zoo
+from morphzoo.actors import Actor, Episodes, acting, torch_threads
+from morphzoo.envs.ids import canonical_id
+from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, episode_seeds, results_document
+
+#: Called with a label, the number of episodes that have just ended, and that of all to come.
+Progress = Callable[[str, int, int], None]
+
+MAX_ROWS = 64  # bodies simulated side by side; more gain nothing on a workstation's cores
+
+
+def evaluate(
+    policy: BasePolicy | BaseAlgorithm | Actor | str,
+    env_id: str,
+    episodes: int = 20,
+    seed: int | Sequence[int] = TEST_SEED,
+    deterministic: bool = False,
+    *,
+    num_envs: int | None = None,
+    num_threads: int = 0,
+    env_kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    trained_on: str | None = None,
+    progress: Progress | None = None,
+) -> EpisodeTable:
+    """Run whole episodes of one policy on one body, side by side.
+
+    Every seed is run to its end, whatever the lengths, so short episodes do not count too often.
+    Actions are clipped to the action space before the environment sees them, as SB3 does.
+
+    Args:
+        policy: An SB3 policy or algorithm made for this body, `"random"`, or any `Actor`.
+        env_id: Id of a morphzoo environment.
+        episodes: Episodes for each base seed.
+        seed: Base seed or seeds; episode i has seed `seed + i`.
+        deterministic: Act by the policy's mean instead of drawing from its distribution.
+        num_envs: Bodies simulated side by side; by default all episodes, at most `MAX_ROWS`.
+        num_threads: Threads of the physics and of torch; 0 means one a core, and leaves torch's.
+        env_kwargs: Keywords of the environment.
+        name: What the results call the policy; by default its class.
+        trained_on: Id of the body that it was trained on, for the results.
+        progress: Called as episodes end.
+
+    Returns:
+        One row for every episode, in the order of the seeds.
+
+    Raises:
+        ValueError: No episodes, repeated seeds, a policy of another body, or one that cannot be
+            sampled reproducibly.
+    """
+    seeds = episode_seeds(episodes, seed)
+    env_id, kwargs = canonical_id(env_id), dict(env_kwargs or {})
+    env = _make_env(env_id, len(seeds), num_envs, num_threads, kwargs)
+    name = name or _class_of(policy)
+    label = f"{name} on {env_id.removeprefix('morphzoo/').removesuffix('-v0')}"
+    acts = acting(policy, env, deterministic)
+    with contextlib.closing(env), torch_threads(num_threads), acts as actor:
+        run = Episodes(env, actor, seeds)
+        for ended in run:
+            if progress is not None:
+                progress(label, ended, len(seeds))
+    return EpisodeTable(
+        policy=name,
+        env=env_id,
+        actions="mean" if deterministic else "sampled",
+        **run.columns,
+        env_kwargs=kwargs,
+        num_envs=env.num_envs,
+        policy_class=_class_of(policy),
+        trained_on=trained_on,
+    )
+
+
+def transfer_matrix(
+    policies: Sequence[str | os.PathLike[str]],
+    env_ids: Sequence[str],
+    episodes: int = 20,
+    seed: int | Sequence[int] = TEST_SEED,
+    actions: Sequence[str] = ("sampled",),
+    *,
+    progress: Progress | None = None,
+    **keywords: Any,
+) -> list[EpisodeTable]:
+    """Evaluate every policy on every body; `evaluate` says how.
+
+    Every policy is put on every body before the first episode, so that one that does not fit is
+    found at once.
+
+    Args:
+        policies: What `zoo.load` takes, or `"random"`.
+        env_ids: Ids of the bodies.
+        episodes: Episodes for each base seed.
+        seed: Base seed or seeds.
+        actions: Any of `results.ACTIONS`. Random actions have no mean and are sampled only.
+        progress: Called as episodes end.
+        **keywords: `num_envs` and `num_threads` of `evaluate`.
+
+    Returns:
+        The scores: policy by policy, kind of action by kind of action, body by body.
+
+    Raises:
+        ValueError: A body is unknown; and as `evaluate` and `zoo.load`.
+    """
+    episode_seeds(episodes, seed)
+    names = list(dict.fromkeys(os.fspath(policy) for policy in policies))
+    env_ids = list(dict.fromkeys(_known_id(env_id) for env_id in env_ids))
+    placed = {(name, env_id): load_policy(name, env_id) for env_id in env_ids for name in names}
+    plan = [
+        (name, kind, env_id)
+        for name in names
+        for kind in (("sampled",) if name == RANDOM else dict.fromkeys(actions))
+        for env_id in env_ids
+    ]
+    if progress is not None:
+        progress = part_of(progress, len(plan))
+    return [
+        evaluate(
+            placed[name, env_id],
+            env_id,
+            episodes,
+            seed,
+            kind == "mean",
+            name=name,
+            trained_on=None if name == RANDOM else zoo.read_config(name)["env_id"],
+            progress=progress,
+            **keywords,
+        )
+        for name, kind, env_id in plan
+    ]
+
+
+def store(tables: Sequence[EpisodeTable], *, command: str | None = None) -> None:
+    """Write scores into the results of the checkpoints that they are of, in place of those there.
+
+    Args:
+        tables: Scores by `transfer_matrix`.
+        command: The command line that made them.
+
+    Raises:
+        ValueError, OSError: As `zoo.annotate`.
+    """
+    for name in dict.fromkeys(table.policy for table in tables if table.policy != RANDOM):
+        own = [table for table in tables if table.policy == name]
+        zoo.annotate(name, results=results_document(own, command=command))
+
+
+def load_policy(
+    name: str, env_id: str, env_kwargs: Mapping[str, Any] | None = None
+) -> BasePolicy | str:
+    """Load a policy onto a body; `"random"` stays what it is.
+
+    A value head that does not fit the body plays no part in an evaluation: not a word about it.
+
+    Raises:
+        ValueError: There is no such policy, or it does not fit the body.
+    """
+    if name == RANDOM:
+        return name
+    log = logging.getLogger("morphzoo.zoo")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with contextlib.closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+            return zoo.load(name, env)
+    except zoo.CheckpointError as error:
+        raise ValueError(f"policy '{name}' on '{env_id}': {error}") from error
+    finally:
+        log.setLevel(level)
+
+
+def part_of(progress: Progress, parts: int) -> Progress:
+    """Return what one of several evaluations of equal length is to call."""
+    return lambda label, ended, total: progress(label, ended, total * parts)
+
+
+def _known_id(env_id: str) -> str:
+    """Return the registered id that is meant, or say which one is near."""
+    try:
+        return canonical_id(env_id)
+    except gym.error.Error as error:
+        ours = [name for name in gym.registry if name.startswith("morphzoo/")]
+        near = difflib.get_close_matches(f"morphzoo/{env_id.rpartition('/')[2]}-v0", ours, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"'{env_id}' is no environment: {error}{hint}") from error
+
+
+def _make_env(
+    env_id: str, episodes: int, num_envs: int | None, num_threads: int, kwargs: dict[str, Any]
+) -> VectorEnv:
+    """Make the bodies: rows that are done rest until they are reset, one by one."""
+    if num_envs is not None and num_envs < 1:
+        raise ValueError(f"num_envs must be at least 1, found {num_envs}")
+    return gym.make_vec(
+        env_id,
+        num_envs=min(episodes, num_envs or MAX_ROWS),
+        num_threads=num_threads,
+        autoreset_mode=AutoresetMode.DISABLED,
+        **kwargs,
+    )
+
+
+def _class_of(policy: Any) -> str:
+    policy = policy.policy if isinstance(policy, BaseAlgorithm) else policy
+    return policy if isinstance(policy, str) else type(policy).__name__
