@@ -18,16 +18,10 @@ def main() -> int:
     """Parse, evaluate, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add(
-        "--policies",
-        nargs="+",
-        default=POLICIES,
-        metavar="NAME",
-        help="default: two bundled, random",
-    )
-    add("--envs", nargs="+", default=BODIES, metavar="ID", help=f"default: {' '.join(BODIES)}")
+    add("--policies", nargs="+", default=POLICIES, metavar="NAME", help="or folders, or random")
+    add("--envs", nargs="+", default=BODIES, metavar="ID", help="bodies (default: 6 to 20 legs)")
     add("--episodes", type=int, default=20, metavar="N", help="for each seed (default 20)")
-    add("--seeds", type=int, nargs="+", default=[10_000], metavar="S", help="default: 10000")
+    add("--seeds", type=int, nargs="+", default=[10_000], metavar="S", help="base (default 10000)")
     kinds = parser.add_mutually_exclusive_group()
     for name, kind in KINDS.items():
         text = f"{' and '.join(kind)} actions{' (default)' * (name == 'stochastic')}"
