@@ -94,13 +94,13 @@ def folder_atomic(path: PathLike) -> Iterator[Path]:
 
 
 def recover_folder(path: PathLike) -> None:
-    """Undo what a kill inside `folder_atomic` left behind beside `path`.
+    """Undo what a kill inside `folder_atomic`, or another write of here, left beside `path`.
 
     Call it before reading or writing `path`, when no other process writes there. If the finished
     folder is missing, the one that it was to replace is put back; unfinished ones are deleted.
 
     Args:
-        path: The folder's final name, as given to `folder_atomic`.
+        path: The folder's or file's final name, as given to the function that was killed.
     """
     path = Path(path)
     if not path.parent.is_dir():

@@ -129,9 +129,12 @@ def test_finished_run_resumes_to_itself(uninterrupted: Path, tmp_path: Path) -> 
     shutil.rmtree(folder / "best")
     (folder / "curve.csv").write_text("a row that a kill cut sh")
     (folder / "state" / ".part-12345678-000000009999").mkdir()
+    (folder / ".part-12345678-curve.csv").write_text("")
+    (folder / ".old-12345678-best").mkdir()
     train(TINY, folder, resume=True, progress=False)
     assert weights(folder) == weights(uninterrupted)
     assert [path.name for path in (folder / "state").iterdir()] == [f"{LAST:012d}"]
+    assert [path.name for path in folder.glob(".*")] == [".lock"]
 
 
 def test_resume_before_the_first_state_begins_again(uninterrupted: Path, tmp_path: Path) -> None:

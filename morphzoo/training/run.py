@@ -79,8 +79,8 @@ class TrainingRun(BaseCallback):
             ValueError: The folder holds a run and `resume` is False, or a run of another recipe.
         """
         self.model = model
-        recover_folder(self.folder / "best")
-        recover_folder(self.folder / "final")
+        for name in ("best", "final", "recipe.json", "curve.csv", "times.csv"):
+            recover_folder(self.folder / name)
         state = self._stored_state(resume)
         if state is None:
             write_text_atomic(self.folder / "recipe.json", self.recipe.to_json())
