@@ -115,20 +115,24 @@ def saved(tmp_path: Path) -> Path:
 
 def test_every_policy_has_a_row_without_defaults() -> None:
     assert NON_DEFAULT.keys() == POLICIES.keys()
+    every = {key for policy_class in POLICIES.values() for key in policy_keywords(policy_class)}
+    assert {key for kwargs in NON_DEFAULT.values() for key in kwargs} == every
     for name, kwargs in NON_DEFAULT.items():
         defaults = POLICIES[name](*SPACES[6], lambda _: 0.0).kwargs_received
         assert kwargs.keys() <= policy_keywords(POLICIES[name]).keys()
         assert all(json.loads(json.dumps(defaults[key])) != kwargs[key] for key in kwargs)
 
 
-def test_keywords_are_found_through_the_bases() -> None:
-    shared = {
-        "log_std_init", "log_std_mode", "value_head", "freeze", "part_lr_scale", "normalize",
-    }  # fmt: skip
-    graph = shared | {"hidden_size", "num_layers", "root_links"}
-    assert policy_keywords(NerveNetPolicy).keys() == graph
-    assert policy_keywords(SnowflakePolicy).keys() == graph
-    assert policy_keywords(MlpPolicy).keys() == shared | {"hidden_sizes"}
+def test_keywords_are_found_through_the_bases_and_end_at_ours() -> None:
+    shared = {"log_std_init", "log_std_mode", "value_head", "freeze", "part_lr_scale", "normalize"}
+    graph = {"hidden_size", "num_layers", "root_links"}
+    assert shared | graph <= policy_keywords(NerveNetPolicy).keys()
+    assert policy_keywords(SnowflakePolicy) == policy_keywords(NerveNetPolicy)
+    assert shared | {"hidden_sizes"} <= policy_keywords(MlpPolicy).keys()
+    for policy_class in POLICIES.values():
+        foreign = {"schema", "use_sde", "optimizer_class", "features_extractor_class", "net_arch"}
+        assert not foreign & policy_keywords(policy_class).keys()
+    assert not graph & policy_keywords(MlpPolicy).keys()
 
 
 @pytest.mark.parametrize("name", POLICIES)
