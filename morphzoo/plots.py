@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def heat_map(tables: Sequence[EpisodeTable]) -> Figure:
     axes = figure.subplots()
     _draw_cells(axes, rows, bodies, values)
     _label_cells(axes, rows, bodies, values)
-    _title(figure, axes, tables)
+    _title(figure, tables)
     return figure
 
 
@@ -122,7 +123,7 @@ def training_curve(path: PathLike, *, title: str = "Training") -> Figure:
     columns = read_curve(path)
     if "step" not in columns or not len(columns["step"]):
         raise ValueError(f"'{path}' is no training curve: expected a column 'step' and its rows")
-    figure = Figure(figsize=(8.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.6), layout="constrained")
     axes = figure.subplots()
     steps = columns["step"] / 1e6
     if "return_mean" in columns:
@@ -167,6 +168,7 @@ def _draw_cells(
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
     from matplotlib.patches import FancyBboxPatch
+    from matplotlib.ticker import MaxNLocator
 
     top = max(float(np.nanmax(values)), 1.0)
     colours = ScalarMappable(PowerNorm(0.5, vmin=0.0, vmax=top, clip=True), colormaps[_COLOURS])
@@ -186,7 +188,12 @@ def _draw_cells(
                 gid=f"cell-{row}-{column}",
             )
         )
-    bar = axes.figure.colorbar(colours, ax=axes, fraction=0.035, pad=0.02, aspect=22)
+    ticks = [
+        tick
+        for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0.0, top)
+        if 0.0 <= tick <= top
+    ]
+    bar = axes.figure.colorbar(colours, ax=axes, ticks=ticks, fraction=0.05, pad=0.03, aspect=24)
     bar.set_label("mean return", color=_INK, fontsize=9)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, colors=_GREY, length=0)
@@ -233,7 +240,7 @@ def _height(rows: Sequence[HeatRow], row: int) -> float:
     return row + (0.0 if rows[row].ours else 0.22)
 
 
-def _title(figure: Figure, axes: Axes, tables: Sequence[EpisodeTable]) -> None:
+def _title(figure: Figure, tables: Sequence[EpisodeTable]) -> None:
     episodes = " or ".join(str(n) for n in sorted({table.episodes for table in tables}))
     homes = {body_name(table.trained_on) for table in tables if table.trained_on}
     trained = f" from {homes.pop()}" if len(homes) == 1 else ""
@@ -245,16 +252,14 @@ def _title(figure: Figure, axes: Axes, tables: Sequence[EpisodeTable]) -> None:
         fontweight="bold",
         color=_INK,
     )
-    outlined = (
-        ". Outlined: the body trained on" if any(t.env == t.trained_on for t in tables) else ""
+    home = any(table.env == table.trained_on for table in tables)
+    caption = (
+        f"Mean return over {episodes} episodes; below it the interquartile mean [95 % bootstrap "
+        f"interval].{' Outlined: the body trained on.' if home else ''}"
     )
-    axes.set_xlabel(
-        f"Mean return over {episodes} episodes; below it the interquartile mean "
-        f"[95 % bootstrap interval]{outlined}.",
-        fontsize=8,
-        color=_GREY,
-        loc="left",
-        labelpad=8,
+    width = int(figure.get_figwidth() * 15)  # characters of this size to the inch
+    figure.supxlabel(
+        "\n".join(textwrap.wrap(caption, width)), x=0.02, ha="left", fontsize=8, color=_GREY
     )
 
 
@@ -269,4 +274,4 @@ def _tidy(axes: Axes, title: str) -> None:
     axes.tick_params(colors=_GREY, labelsize=9)
     axes.margins(x=0.01)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
+        axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.02))

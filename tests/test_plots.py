@@ -92,7 +92,7 @@ def test_heat_map_says_the_numbers(scores: list[EpisodeTable]) -> None:
     labels = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert labels == ["Centipede-6", "Centipede-8", "Centipede-20"]
     assert figure.get_suptitle() == "Zero-shot transfer from Centipede-6"
-    assert "1 or 2 episodes" in figure.axes[0].get_xlabel()
+    assert "1 or 2 episodes" in figure.get_supxlabel()
 
 
 def test_no_scores_no_map() -> None:
