@@ -73,7 +73,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def killed_after(rows: int, delay: float, folder: Path, command: list[str]) -> None:
     """Start the script, kill it `delay` seconds after the curve has so many rows."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    curve, deadline = folder / "curve.csv", time.monotonic() + 100
+    curve, deadline = folder / "curve.csv", time.monotonic() + 300
     while not (curve.exists() and curve.read_bytes().count(b"\n") > rows):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
