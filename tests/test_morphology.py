@@ -1,31 +1,20 @@
-"""The graph of any MJCF: hand-worked bodies, random trees, refusals, and the space that carries it.
-
-The random bodies are drawn as plain Python trees; what the graph must be is worked out from those
-trees, never from the compiled model.
-"""
+"""The graph of any MJCF: bodies worked by hand, owners of columns, refusals."""
 
 from __future__ import annotations
 
 import copy
-import itertools
 import pickle
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import gymnasium as gym
 import mujoco
-import networkx
 import numpy as np
 import pytest
-from gymnasium import spaces
-from hypothesis import given
-from hypothesis import strategies as st
 
 from morphzoo.columns import FIELDS, Column, columns_of, strip_index
 from morphzoo.envs.bodies import centipede
 from morphzoo.morphology import MorphologyGraph, Node
-from morphzoo.spaces import MorphologySpace, graph_of
 
 GEOM = '<geom type="sphere" size=".05" mass="1"/>'
 
@@ -36,9 +25,8 @@ def model_of(bodies: str, rest: str = "") -> mujoco.MjModel:
 
 def all_columns(model: mujoco.MjModel) -> tuple[Column, ...]:
     """Every position, velocity, control and contact force, the world's included."""
-    columns = columns_of(model, "qpos", range(model.nq)) + columns_of(
-        model, "qvel", range(model.nv)
-    )
+    columns = columns_of(model, "qpos", range(model.nq))
+    columns += columns_of(model, "qvel", range(model.nv))
     columns += columns_of(model, "ctrl", range(model.nu))
     return columns + columns_of(model, "cfrc_ext", range(model.nbody))
 
@@ -245,205 +233,6 @@ def test_hundred_legs_build_at_once() -> None:
     assert graph.num_nodes == 299
 
 
-# ---- random trees ------------------------------------------------------------------------------
-
-
-@dataclass
-class Part:
-    """A body of a random robot: its joints (name, type) and the bodies below it."""
-
-    name: str
-    joints: list[tuple[str, str]] = field(default_factory=list)
-    children: list[Part] = field(default_factory=list)
-
-    def walk(self) -> Iterator[tuple[Part, Part | None]]:
-        """Depth first: each body with the body above it."""
-        yield self, None
-        for child in self.children:
-            for part, above in child.walk():
-                yield part, above or self
-
-    def xml(self) -> str:
-        inner = "".join(
-            f'<freejoint name="{name}"/>'
-            if kind == "free"
-            else f'<joint name="{name}" type="{kind}"/>'
-            for name, kind in self.joints
-        )
-        below = "".join(child.xml() for child in self.children)
-        return f'<body name="{self.name}">{inner}{GEOM}{below}</body>'
-
-
-@dataclass
-class Body:
-    """A random robot with its motors (joint names, in actuator order) and passive objects."""
-
-    robot: Part
-    motors: list[str]
-    objects: int
-    robot_first: bool
-
-    def model(self) -> mujoco.MjModel:
-        loose = "".join(
-            f'<body name="object{"xyz"[i]}"><freejoint name="loose{"xyz"[i]}"/>{GEOM}</body>'
-            for i in range(self.objects)
-        )
-        trees = [self.robot.xml(), loose] if self.robot_first else [loose, self.robot.xml()]
-        motors = "".join(f'<motor name="m_{j}" joint="{j}"/>' for j in self.motors)
-        return model_of("".join(trees), f"<actuator>{motors}</actuator>")
-
-
-KINDS = st.sampled_from(["hinge", "slide"])
-ROOTS = st.one_of(st.just(["free"]), st.lists(KINDS, max_size=4), st.just(["ball"]))
-
-
-@st.composite
-def random_bodies(draw: st.DrawFn) -> Body:
-    """Draws up to nine bodies with up to four joints each, some of them driven."""
-    letters = (f"{a}{b}" for a, b in itertools.product("abcdefghij", repeat=2))
-    parts = [Part("torso", [(f"j{next(letters)}", kind) for kind in draw(ROOTS)])]
-    for i in range(draw(st.integers(0, 8))):
-        kinds = draw(st.lists(KINDS, max_size=3))
-        part = Part(f"part{'abcdefgh'[i]}", [(f"j{next(letters)}", kind) for kind in kinds])
-        parts[draw(st.integers(0, i))].children.append(part)
-        parts.append(part)
-    drivable = [name for part in parts for name, kind in part.joints if kind in ("hinge", "slide")]
-    driven = draw(st.lists(st.sampled_from(drivable), unique=True)) if drivable else []
-    if not driven:  # without a motor, what is the robot is a matter of order only
-        parts.append(Part("tail", [("jtail", "hinge")]))
-        parts[0].children.append(parts[-1])
-        driven = ["jtail"]
-    return Body(parts[0], driven, draw(st.integers(0, 2)), draw(st.booleans()))
-
-
-def expected_nodes(body: Body) -> dict[str, str]:
-    """Joint name -> name of the node above it, worked out from the drawn tree."""
-    above_of = {part.name: above for part, above in body.robot.walk()}
-    nodes = {}
-    for part, _ in body.robot.walk():
-        own = [j for j, _ in part.joints if part is not body.robot or j in body.motors]
-        above = above_of[part.name]
-        while above is not None and above is not body.robot and not above.joints:
-            above = above_of[above.name]
-        hub = "root" if above in (None, body.robot) else above.joints[0][0]
-        nodes |= {joint: own[0] if i else hub for i, joint in enumerate(own)}
-    return nodes
-
-
-def expected_movers(body: Body) -> dict[str, set[str]]:
-    """Body name -> names of the nodes that read the body's columns."""
-    nodes = expected_nodes(body)
-    movers: dict[str, set[str]] = {}
-    for part, above in body.robot.walk():
-        own = {joint for joint, _ in part.joints if joint in nodes}
-        if above is None:
-            movers[part.name] = own | {"root"}
-        else:
-            movers[part.name] = own if part.joints else movers[above.name]
-    return movers
-
-
-@given(random_bodies())
-def test_every_joint_is_a_node_or_folded(body: Body) -> None:
-    model = body.model()
-    graph = MorphologyGraph.from_model(model, ())
-    expected = expected_nodes(body)
-    assert [node.name for node in graph.nodes] == ["root", *expected]  # XML order is qpos order
-    assert {n.name: graph.nodes[n.parent].name for n in graph.nodes[1:]} == expected
-    folded = {f"{j}.qpos[0]" for j, _ in body.robot.joints if j not in body.motors}
-    columns = columns_of(model, "qpos", range(model.nq))
-    root = MorphologyGraph.from_model(model, columns).nodes[0].features
-    assert folded <= set(root)
-    assert len(graph.types) == graph.num_nodes  # names without digits are types of their own
-
-
-@given(random_bodies())
-def test_links_form_a_tree_both_ways(body: Body) -> None:
-    graph = MorphologyGraph.from_model(body.model(), ())
-    directed = graph.to_networkx()
-    assert networkx.is_tree(directed.to_undirected()) or graph.num_nodes == 1
-    assert all(directed.has_edge(b, a) for a, b in directed.edges)
-    assert not list(networkx.selfloop_edges(directed))
-    assert list(directed.edges) and sorted(directed.edges) == list(graph.edges)
-    for i in range(graph.num_nodes):
-        assert graph.neighbours(i) == tuple(sorted(directed.predecessors(i)))
-
-
-@given(random_bodies())
-def test_columns_go_to_their_owners(body: Body) -> None:
-    model = body.model()
-    columns = all_columns(model)
-    graph = MorphologyGraph.from_model(model, columns)
-    nodes, movers = expected_nodes(body), expected_movers(body)
-    for i, column in enumerate(columns):
-        owner = column.name.split(".")[0].split("[")[0]
-        if column.field == "cfrc_ext":
-            expected = set() if owner == "world" else movers.get(owner, {"root"})
-        elif column.field == "ctrl":
-            expected = {owner.removeprefix("m_")}
-        else:
-            expected = {owner if owner in nodes else "root"}
-        assert readers(graph, i) == expected, column
-        assert (column.name in graph.dropped) == (not expected)
-    for node in graph.nodes:
-        assert len(set(node.features)) == len(node.features) == len(node.columns)
-
-
-@given(random_bodies())
-def test_every_motor_drives_one_node(body: Body) -> None:
-    graph = MorphologyGraph.from_model(body.model(), ())
-    driven = {node.action: node.name for node in graph.nodes if node.action is not None}
-    assert driven == dict(enumerate(body.motors)) and graph.action_size == len(body.motors)
-
-
-def by_names(graph: MorphologyGraph, columns: tuple[Column, ...], motors: list[str]) -> dict:
-    """The graph with every number replaced by a name."""
-    return {
-        node.name: (
-            node.kind,
-            node.type,
-            "" if node.parent < 0 else graph.nodes[node.parent].name,
-            {f: columns[c].name for f, c in zip(node.features, node.columns, strict=True)},
-            None if node.action is None else motors[node.action],
-            node.static,
-        )
-        for node in graph.nodes
-    }
-
-
-@given(random_bodies(), st.randoms(use_true_random=False))
-def test_relabelled_body_gives_relabelled_graph(body: Body, random) -> None:
-    """Another order of branches and motors in the XML changes the numbering and nothing else."""
-    first_model = body.model()
-    columns = all_columns(first_model)
-    first = MorphologyGraph.from_model(first_model, columns)
-    expected = by_names(first, columns, list(body.motors))
-    other = copy.deepcopy(body)
-    for part, _ in other.robot.walk():
-        random.shuffle(part.children)
-    random.shuffle(other.motors)
-    other.robot_first = not body.robot_first
-    model = other.model()
-    columns = all_columns(model)
-    second = MorphologyGraph.from_model(model, columns)
-    assert by_names(second, columns, other.motors) == expected
-    order = [[n.name for n in first.nodes].index(node.name) for node in second.nodes]
-    assert first.relabel(order).edges == second.edges
-
-
-@given(random_bodies(), st.randoms(use_true_random=False))
-def test_relabel_permutes_and_inverts(body: Body, random) -> None:
-    graph = MorphologyGraph.from_model(model := body.model(), all_columns(model))
-    order = list(range(graph.num_nodes))
-    random.shuffle(order)
-    moved = graph.relabel(order)
-    assert [node.name for node in moved.nodes] == [graph.nodes[i].name for i in order]
-    assert moved.nodes[moved.root].kind == "root" and order[moved.root] == 0
-    names = by_names(moved, columns := all_columns(model), body.motors)
-    assert names == by_names(graph, columns, body.motors)
-    assert moved.relabel([order.index(i) for i in range(len(order))]) == graph
-
-
 # ---- refusals ----------------------------------------------------------------------------------
 
 LEG = f'<body name="leg"><joint name="knee"/>{GEOM}</body>'
@@ -591,7 +380,7 @@ def test_relabel_refuses(order: list[int]) -> None:
         GRAPH.relabel(order)
 
 
-# ---- the graph as a value, and the space -------------------------------------------------------
+# ---- the graph as a value -------------------------------------------------------
 
 
 def test_networkx_carries_everything() -> None:
@@ -613,76 +402,3 @@ def test_graph_is_a_value() -> None:
     assert centipede_graph(6) != GRAPH != GRAPH.relabel(range(GRAPH.num_nodes)[::-1])
     with pytest.raises(AttributeError):
         GRAPH.action_size = 3  # type: ignore[misc]
-
-
-def other_graph() -> MorphologyGraph:
-    """A graph with spaces of the same shape, another body."""
-    node = replace(KNEE, type="wheel")
-    return replace(GRAPH, nodes=(*GRAPH.nodes[:2], node, *GRAPH.nodes[3:]))
-
-
-def test_space_equality_is_about_the_body_too() -> None:
-    space = MorphologySpace(GRAPH)
-    plain = spaces.Box(-np.inf, np.inf, space.shape, np.float32)
-    assert space == MorphologySpace(centipede_graph(4))
-    assert space != MorphologySpace(other_graph()) and space != MorphologySpace(GRAPH, -1, 1)
-    assert space != plain and plain != space and space != "space"
-
-
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
-def test_space_copies(again) -> None:
-    space = MorphologySpace(GRAPH, -2.0, np.full(GRAPH.observation_size, 3.0), seed=7)
-    other = again(space)
-    assert other == space and other.graph == GRAPH and type(other) is MorphologySpace
-    np.testing.assert_array_equal(other.sample(), space.sample())  # the generator travels too
-
-
-def test_space_is_a_box() -> None:
-    space = MorphologySpace(GRAPH, -1, 1)
-    assert isinstance(space, spaces.Box) and space.dtype == np.float32
-    assert space.sample() in space and space.is_bounded()
-    assert repr(space) == (
-        f"MorphologySpace({GRAPH.observation_size}, 11 nodes, 10 actuators, types: "
-        "ankle, body, bodyupdown, lefthip, righthip, root)"
-    )
-    batch = gym.vector.utils.batch_space(space, 3)
-    assert type(batch) is spaces.Box and batch.shape == (3, GRAPH.observation_size)
-    assert gym.spaces.flatten_space(space).shape == space.shape
-
-
-def test_space_refuses() -> None:
-    with pytest.raises(ValueError, match="MorphologyGraph, found int"):
-        MorphologySpace(5)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"shape .* found \(3,\)"):
-        MorphologySpace(GRAPH, np.zeros(3))
-
-
-def test_graph_of_finds_the_graph() -> None:
-    space = MorphologySpace(GRAPH)
-    goal = spaces.Box(-1, 1, (2,), np.float32)
-    assert graph_of(space) is GRAPH
-    assert graph_of(spaces.Dict(observation=space, desired_goal=goal)) == GRAPH
-
-
-class Carrying(gym.Env):
-    """An environment that does nothing, with a graph."""
-
-    observation_space = MorphologySpace(GRAPH)
-    action_space = spaces.Box(-1, 1, (10,), np.float32)
-
-
-@pytest.mark.parametrize(
-    "lose",
-    [gym.wrappers.FlattenObservation, gym.wrappers.NormalizeObservation,
-     lambda env: gym.wrappers.FrameStackObservation(env, 2)],
-)  # fmt: skip
-def test_graph_of_explains_what_lost_it(lose) -> None:
-    wrapped = lose(Carrying())
-    name = type(wrapped).__name__
-    with pytest.raises(ValueError, match=f"{name}(.|\n)*with_graph"):
-        graph_of(wrapped.observation_space)
-
-
-def test_graph_of_needs_an_observation_entry() -> None:
-    with pytest.raises(ValueError, match="no graph"):
-        graph_of(spaces.Dict(body=MorphologySpace(GRAPH)))
