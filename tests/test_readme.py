@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,20 @@ def test_named_files_exist() -> None:
     pattern = r"\b(?:zoo_scripts|docs|tests|benchmarks)/[\w./-]+\.\w+"
     named = {n for p in (*pages, *sources) for n in re.findall(pattern, p.read_text())}
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_speeds_are_those_of_the_results_file() -> None:
+    stored = json.loads((ROOT / "benchmarks/results/stepping.json").read_text())
+    rows = {
+        "complete / bare": "bare `mujoco.batch`",
+        "complete / subproc": "Stable-Baselines3's `Sub",
+    }
+    for ratio, start in rows.items():
+        medians = {r["num_legs"]: r["median"] for r in stored["ratios"] if r["ratio"] == ratio}
+        cells = f" | {medians[6]:.2f} | {medians[20]:.2f} |"
+        assert [line for line in README.splitlines() if line.startswith(f"| {start}")][0].endswith(
+            cells
+        )
 
 
 def test_named_targets_exist() -> None:
