@@ -11,28 +11,11 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 import pytest
+from small_models import GEOM, all_columns, model_of
 
 from morphzoo.columns import FIELDS, Column, columns_of, strip_index
 from morphzoo.envs.bodies import centipede
 from morphzoo.morphology import MorphologyGraph, Node
-
-GEOM = '<geom type="sphere" size=".05" mass="1"/>'
-
-
-def model_of(bodies: str, rest: str = "") -> mujoco.MjModel:
-    return mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{bodies}</worldbody>{rest}</mujoco>")
-
-
-def all_columns(model: mujoco.MjModel) -> tuple[Column, ...]:
-    """Every position, velocity, control and contact force, the world's included."""
-    columns = columns_of(model, "qpos", range(model.nq))
-    columns += columns_of(model, "qvel", range(model.nv))
-    columns += columns_of(model, "ctrl", range(model.nu))
-    return columns + columns_of(model, "cfrc_ext", range(model.nbody))
-
-
-def readers(graph: MorphologyGraph, column: int) -> set[str]:
-    return {node.name for node in graph.nodes if column in node.columns}
 
 
 def parents(graph: MorphologyGraph) -> list[int]:

@@ -55,6 +55,8 @@ class GraphPolicy(ActorCriticPolicy):
     kwargs_received: dict[str, Any]
     #: Parts every policy has; a subclass adds its own in front.
     part_names: tuple[str, ...] = ("log_std", "value")
+    #: Whether the root is linked with every node; a subclass may offer it as a keyword.
+    root_links: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> GraphPolicy:
         """Keep the keywords as received, defaults filled in, here and nowhere else, for saving."""
@@ -136,7 +138,7 @@ class GraphPolicy(ActorCriticPolicy):
     # Construction.
 
     def _build(self, lr_schedule: Schedule) -> None:
-        self.topology = GraphTopology(self.graph, root_links=getattr(self, "root_links", False))
+        self.topology = GraphTopology(self.graph, root_links=self.root_links)
         self.reader = NodeReader(self.graph, self.schema, self.topology)
         self.normalizer = NodeNormalizer(self.reader.num_statistics)
         self.build_actor()
@@ -191,12 +193,13 @@ class GraphPolicy(ActorCriticPolicy):
         Returns:
             Actions `float32[B, A]`, values `float32[B, 1]`, log probabilities `float32[B]`.
         """
+        observed = self.reader(obs.float())
         if self.normalize:
             if self._seen_training:
                 self.normalizer.commit()
                 self._seen_training = False
-            self.normalizer.observe(self.reader(obs.float()), self.reader)
-        entries = self._entries(obs)
+            self.normalizer.observe(observed, self.reader)
+        entries = self._normalized(observed)
         distribution = self._distribution(entries)
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, self._values(entries), distribution.log_prob(actions)
@@ -222,8 +225,10 @@ class GraphPolicy(ActorCriticPolicy):
 
     def _entries(self, obs: PyTorchObs) -> torch.Tensor:
         assert isinstance(obs, torch.Tensor)  # graph_of found a Box, so SB3 hands over one tensor
-        entries = self.reader(obs.float())
-        return self.normalizer(entries, self.reader.statistic) if self.normalize else entries
+        return self._normalized(self.reader(obs.float()))
+
+    def _normalized(self, observed: torch.Tensor) -> torch.Tensor:
+        return self.normalizer(observed, self.reader.statistic) if self.normalize else observed
 
     def _distribution(self, entries: torch.Tensor) -> Distribution:
         assert isinstance(self.action_dist, DiagGaussianDistribution)
