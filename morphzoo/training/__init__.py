@@ -15,7 +15,7 @@ from morphzoo.files import check_writable
 from morphzoo.recipe import Recipe
 from morphzoo.training.curve import check_bodies
 from morphzoo.training.model import build_model
-from morphzoo.training.run import TrainingRun
+from morphzoo.training.run import TrainingRun, Watch
 
 __all__ = ["build_model", "train"]
 
@@ -32,6 +32,7 @@ def train(
     threads: int = 1,
     tensorboard: bool = False,
     pause_at: int | None = None,
+    watch: Watch | None = None,
 ) -> Path:
     """Train a policy and write `<out>/final` and `<out>/best`, two zoo folders.
 
@@ -50,6 +51,9 @@ def train(
         tensorboard: Also log to `<out>/tensorboard`; needs the extra `train`.
         pause_at: Save the training state after so many steps, rounded up to whole rollouts, and
             stop there, to be continued with `resume`; None trains to the end.
+        watch: Called with the step, the best score so far (None before the first evaluation) and
+            whether the training state has just been saved: when learning begins, and after every
+            row of the curve. An exception from it ends the training.
 
     Returns:
         The folder of the final checkpoint; after a pause it does not exist yet.
@@ -63,11 +67,15 @@ def train(
         model = build_model(recipe, threads)
         try:
             check_bodies(model.policy, recipe)
-            weights = sum(t.numel() * t.element_size() for t in model.policy.state_dict().values())
-            folder = check_writable(out, _COPIES * weights + _MARGIN)
-            with _one_process(folder):
+            folder = check_writable(out, needed_bytes(model))
+            with one_process(folder):
                 run = TrainingRun(
-                    recipe, folder, threads=threads, progress=progress, pause_at=pause_at
+                    recipe,
+                    folder,
+                    threads=threads,
+                    progress=progress,
+                    pause_at=pause_at,
+                    watch=watch,
                 )
                 run.begin(model, resume)
                 model.set_logger(Logger(None, _writers(folder, tensorboard)))
@@ -80,22 +88,22 @@ def train(
     return folder / "final"
 
 
-@contextlib.contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads inside the block."""
-    if threads < 1:
-        raise ValueError(f"threads must be 1 or more, found {threads}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def needed_bytes(model: Any) -> int:
+    """Return the room on disk that the folder of a model's run will take at most (bytes)."""
+    weights = sum(t.numel() * t.element_size() for t in model.policy.state_dict().values())
+    return _COPIES * weights + _MARGIN
 
 
 @contextlib.contextmanager
-def _one_process(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
+def one_process(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+
+    Args:
+        folder: A folder that exists.
+
+    Raises:
+        ValueError: Another process holds it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
@@ -109,6 +117,19 @@ def _one_process(folder: Path) -> Iterator[None]:
                 f"another process is training in '{folder}'. Wait for it or give another --out"
             ) from error
         yield
+
+
+@contextlib.contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads inside the block."""
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, found {threads}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _writers(folder: Path, tensorboard: bool) -> list[Any]:

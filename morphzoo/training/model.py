@@ -50,7 +50,7 @@ def build_model(recipe: Recipe, threads: int = 1) -> Any:
     """
     algorithm = ALGORITHMS[recipe.algorithm]
     _check_algorithm(recipe, algorithm)
-    _check_device(recipe.device)
+    check_device(recipe.device)
     policy_class = _policy_class(recipe)
     env = _make_env(recipe, threads)
     kwargs = dict(recipe.algorithm_kwargs)
@@ -98,7 +98,7 @@ def _check_algorithm(recipe: Recipe, algorithm: type) -> None:
             )
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
     """Raise ValueError if the device's name is unknown or the machine lacks it."""
     try:
         torch.empty(1, device=device)

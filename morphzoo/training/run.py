@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from morphzoo.training.fingerprint import platform_signature
 from morphzoo.training.state import capture, read_state, restore, write_state
 
 Json = dict[str, Any]
+Watch = Callable[[int, float | None, bool], None]  # step, best score, whether the state was saved
 
 
 class TrainingRun(BaseCallback):
@@ -42,6 +44,7 @@ class TrainingRun(BaseCallback):
         threads: CPU threads, for the record.
         progress: Show a progress bar.
         pause_at: Stop with the first rollout that reaches so many steps; None: do not.
+        watch: Told where the run is, when it begins to learn and after every row of the curve.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class TrainingRun(BaseCallback):
         threads: int,
         progress: bool,
         pause_at: int | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Hold the settings; `begin` touches the folder."""
         super().__init__()
@@ -60,6 +64,7 @@ class TrainingRun(BaseCallback):
         self.threads = threads
         self.progress = progress
         self.pause_at = math.inf if pause_at is None else pause_at
+        self.watch = watch
         self.best: Json | None = None
         self.scores: Scores = {}
         self.stretches: list[Json] = []
@@ -119,6 +124,7 @@ class TrainingRun(BaseCallback):
             disable=not self.progress,
             dynamic_ncols=True,
         )
+        self._tell(saved=False)
 
     def _on_rollout_start(self) -> None:
         """Record the update before this rollout; none has been made before the first."""
@@ -153,8 +159,16 @@ class TrainingRun(BaseCallback):
         if evaluated:
             self._keep_best(step)
         self._log_time(step, row)
-        if last or step >= self.pause_at or _due(before, step, self.recipe.checkpoint_every):
+        saved = last or step >= self.pause_at or _due(before, step, self.recipe.checkpoint_every)
+        if saved:
             self._write_state()
+        self._tell(saved)
+
+    def _tell(self, saved: bool) -> None:
+        """Tell the watcher, if there is one, where the run is."""
+        if self.watch is not None:
+            best = self.best["score"] if self.best else None
+            self.watch(self.model.num_timesteps, best, saved)
 
     def _keep_best(self, step: int) -> None:
         """Save the policy as `best` if no score was higher."""
@@ -198,26 +212,12 @@ class TrainingRun(BaseCallback):
 
     def _stored_state(self, resume: bool) -> Any:
         """Return the newest state of the folder, checked against the recipe; None to begin."""
-        path = self.folder / "recipe.json"
-        if not path.exists():
-            return None
-        if not resume:
+        if (self.folder / "recipe.json").exists() and not resume:
             raise ValueError(
                 f"'{self.folder}' holds a run already: continue it with --resume, or give another "
                 "--out"
             )
-        stored = read_recipe(path).to_dict()  # older files lack younger keys: their defaults count
-        differing = [
-            f"{key}: {stored[key]!r} there, {value!r} asked for"
-            for key, value in self.recipe.to_dict().items()
-            if key not in FREE_ON_RESUME and stored[key] != value
-        ]
-        if differing:
-            raise ValueError(
-                f"'{self.folder}' holds a run of another recipe ({'; '.join(differing)}). Continue "
-                "it with its own recipe, or give another --out"
-            )
-        return read_state(self.folder / "state")
+        return read_state(self.folder / "state") if holds_run(self.folder, self.recipe) else None
 
     def _add_stretch(self) -> None:
         """Note where and with what the steps from here on run."""
@@ -248,6 +248,33 @@ class TrainingRun(BaseCallback):
             mean, best = row.get("return_mean", math.nan), self.best
             shown = f"return {mean:.0f}" + (f", best score {best['score']:.0f}" if best else "")
             self._bar.set_postfix_str(shown, refresh=False)
+
+
+def holds_run(folder: Path, recipe: Recipe) -> bool:
+    """Return whether a folder holds a run that was begun with this recipe.
+
+    Args:
+        folder: Folder of a run, or of one to come.
+        recipe: What is, or is to be, trained there.
+
+    Raises:
+        ValueError: The folder holds a run of another recipe.
+    """
+    path = folder / "recipe.json"
+    if not path.exists():
+        return False
+    stored = read_recipe(path).to_dict()  # older files lack younger keys: their defaults count
+    differing = [
+        f"{key}: {stored[key]!r} there, {value!r} asked for"
+        for key, value in recipe.to_dict().items()
+        if key not in FREE_ON_RESUME and stored[key] != value
+    ]
+    if differing:
+        raise ValueError(
+            f"'{folder}' holds a run of another recipe ({'; '.join(differing)}). Continue it with "
+            "its own recipe, or give another --out"
+        )
+    return True
 
 
 def _due(before: int, step: int, every: int) -> bool:

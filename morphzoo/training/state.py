@@ -181,7 +181,7 @@ def write_state(
         write_text_atomic(aside / "curve.csv", curve)
         if best is not None:
             shutil.copytree(best, aside / "best")
-    for old in _states(folder):
+    for old in complete_states(folder):
         if old != path:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -202,7 +202,7 @@ def read_state(folder: Path) -> tuple[Arrays, dict[str, Any], str, Path | None] 
         return None
     for name in {entry.name.rpartition("-")[2] for entry in folder.iterdir()}:
         recover_folder(folder / name)
-    states = _states(folder)
+    states = complete_states(folder)
     if not states:
         return None
     path = states[-1]
@@ -223,8 +223,8 @@ def read_state(folder: Path) -> tuple[Arrays, dict[str, Any], str, Path | None] 
     return arrays, record, curve, best if best.is_dir() else None
 
 
-def _states(folder: Path) -> list[Path]:
-    """Return the complete states of a folder, oldest first."""
+def complete_states(folder: Path) -> list[Path]:
+    """Return the complete states of a folder, oldest first; each is named by its step."""
     named = (entry for entry in folder.iterdir() if entry.name.isdigit() and entry.is_dir())
     return sorted(entry for entry in named if len(entry.name) == _DIGITS)
 
