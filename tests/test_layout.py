@@ -111,6 +111,11 @@ def test_forbidden_packages(path: Path) -> None:
     assert not imported & {"tests", "zoo_scripts", "benchmarks"}
 
 
+def test_ray_is_imported_only_where_it_is_used() -> None:
+    importing = [p for p in SOURCES if "ray" in {name.split(".")[0] for name in imports_of(p)}]
+    assert importing == [PACKAGE / "training" / "ray_pool.py"]
+
+
 def test_arrows_have_no_circle() -> None:
     """A row may name only rooms whose own rows do not lead back to it."""
     reached = {room: set(targets) for room, targets in ARROWS.items()}
