@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ SNOW: dict[str, Any] = {
 }
 FLAT = {**SNOW, "policy": "mlp", "policy_kwargs": {}}
 LAST = 1024  # 1000 steps in whole rollouts of 64
-LONG = 4000  # steps of the runs on Ray, whose states take up to half a second to arrive
+LONG = 2000  # steps of the runs on Ray, whose states take up to half a second to arrive
 PATIENCE = 300.0  # for what takes seconds on a quiet core (s)
 
 
@@ -101,19 +102,27 @@ def saved(folder: Path) -> bool:
     return read_progress(folder).step > 0
 
 
-def processes() -> Iterator[tuple[int, list[str]]]:
-    """Number and command line of every process."""
+def processes() -> Iterator[tuple[int, int, list[str]]]:
+    """Number, parent's number and command line of every process."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            yield int(entry.name), (entry / "cmdline").read_text().split("\0")
+            words = (entry / "cmdline").read_text().split("\0")
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
         except OSError:  # it has ended meanwhile
             continue
+        yield int(entry.name), int(parent), words
 
 
 def worker_of(folder: Path) -> int | None:
     """The process that trains a run of a local pool."""
     wanted = {"morphzoo.training.worker", str(folder)}
-    return next((pid for pid, words in processes() if wanted <= set(words)), None)
+    return next((pid for pid, _, words in processes() if wanted <= set(words)), None)
+
+
+def kill(pid: int | None, blow: signal.Signals) -> None:
+    """Send a signal to one process that a test has started."""
+    assert pid is not None and pid > 1, "the run was over before it could be killed"
+    os.kill(pid, blow)
 
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks in /proc")
@@ -152,11 +161,11 @@ def test_killed_worker_is_restarted(
 ) -> None:
     folder = tmp_path / "snow-seed0"
 
-    def kill() -> None:
+    def kill_it() -> None:
         until(lambda: saved(folder))
-        os.kill(worker_of(folder) or -1, signal.SIGKILL)
+        kill(worker_of(folder), signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill_it)
     killer.start()
     outcomes = train_zoo(recipes, [0], tmp_path, workers=2)
     killer.join()
@@ -224,7 +233,7 @@ def test_failed_and_lost_runs_are_reported(
         text=True,
     )
     until(lambda: saved(lost), alive=lambda: process.poll() is None)
-    os.kill(worker_of(lost) or -1, signal.SIGSEGV)
+    kill(worker_of(lost), signal.SIGSEGV)
     table, said = process.communicate()
     assert process.returncode == 1
     assert "snow-seed0: lost, its process was killed by SIGSEGV; not restarted again\n" in said
@@ -480,54 +489,48 @@ cluster.shutdown()
 
 
 @pytest.fixture
-def cluster() -> Iterator[tuple[str, list[int], Path]]:
-    """Address of a cluster of two nodes with one core each, their raylets, its temporary folder."""
+def cluster() -> Iterator[tuple[str, list[int], dict[str, str]]]:
+    """A cluster of two nodes with one core each: its address, their processes, its environment."""
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed: pip install 'morphzoo[ray]'")
     # Sockets live in it, and their paths must be short: pytest's folders are too deep.
     with tempfile.TemporaryDirectory(prefix="mz-", ignore_cleanup_errors=True) as folder:
-        places = {"RAY_TMPDIR": folder, "TMPDIR": folder}
+        env = {**os.environ, "TMPDIR": folder, "RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}  # nobody else's
+        pipe = subprocess.PIPE
         with subprocess.Popen(
-            [sys.executable, "-c", CLUSTER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **places, "RAY_USAGE_STATS_ENABLED": "0"},
-            text=True,
+            [sys.executable, "-c", CLUSTER], stdin=pipe, stdout=pipe, env=env, text=True
         ) as nodes:
             assert nodes.stdin and nodes.stdout
             try:
                 started = next((line for line in nodes.stdout if line.startswith("[")), None)
                 assert started, "the cluster did not start"
-                yield (*json.loads(started), Path(folder))
+                yield (*json.loads(started), env)
             finally:
                 nodes.stdin.close()
 
 
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def task_of(name: str, raylets: list[int]) -> int | None:
-    """The process of this cluster that trains a run: Ray names it after its task."""
-    named = (pid for pid, words in processes() if words[0] == f"ray::{name}")
-    return next((pid for pid in named if parent_of(pid) in raylets), None)
+def node_and_task(name: str, raylets: list[int]) -> tuple[int, int] | tuple[None, None]:
+    """The processes of a node of this cluster and of the task in which it trains a run."""
+    named = ((up, pid) for pid, up, words in processes() if words[0] == f"ray::{name}")
+    return next((found for found in named if found[0] in raylets), (None, None))
 
 
 @linux_only
 def test_ray_runs_survive_a_killed_worker_and_a_killed_node(
-    cluster: tuple[str, list[int], Path],
+    cluster: tuple[str, list[int], dict[str, str]],
     recipes: list[Path],
     alone: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    address, raylets, temporary = cluster
+    address, raylets, env = cluster
     command = [*SCRIPT, "--recipes", str(recipes[0]), "--seeds", "0", "1", "--ray", address]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path), "--set", f"steps={LONG}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "RAY_TMPDIR": str(temporary)},
+        env=env,
     )
     running = [tmp_path / "snow-seed0", tmp_path / "snow-seed1"]
     while running:
@@ -535,9 +538,8 @@ def test_ray_runs_survive_a_killed_worker_and_a_killed_node(
             lambda: [folder for folder in running if saved(folder)],
             alive=lambda: process.poll() is None,
         )
-        task = task_of(ready[0].name, raylets)
-        assert task, "the run was over before it could be killed"
-        os.kill(task if len(running) == 2 else parent_of(task), signal.SIGKILL)
+        raylet, task = node_and_task(ready[0].name, raylets)
+        kill(task if len(running) == 2 else raylet, signal.SIGKILL)
         running.remove(ready[0])
     table, said = process.communicate()
     assert process.returncode == 0, table + said
@@ -550,7 +552,7 @@ def test_ray_runs_survive_a_killed_worker_and_a_killed_node(
         assert stretches(folder) == list(zip(steps[:-1], steps[1:], strict=True))
         assert len(steps) > 2 and steps[-1] >= LONG  # continued, not begun again
     # The tasks never saw the runs' folder: what the killed one left is in its node's own.
-    assert list(temporary.glob("morphzoo-*/snow-seed*/recipe.json"))
+    assert list(Path(env["TMPDIR"]).glob("morphzoo-*/snow-seed*/recipe.json"))
 
 
 def test_outcome_shows_what_is_needed(tmp_path: Path) -> None:

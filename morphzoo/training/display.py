@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Display:
-    """One bar over the steps of all runs, and lines above it for what a person must know.
+    """One bar over the steps of all runs.
 
     Args:
         outcomes: The runs; they change while they are shown.
@@ -69,10 +69,6 @@ class Display:
         self._bar.n = self._steps()
         self._bar.set_postfix_str(counts(self._outcomes))
 
-    def line(self, text: str) -> None:
-        """Write a line above the bar."""
-        tqdm.write(text, file=sys.stderr)
-
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
@@ -80,6 +76,11 @@ class Display:
     def _steps(self) -> int:
         """Steps made by all runs; the last rollout may end beyond a recipe's."""
         return sum(min(outcome.step, outcome.run.recipe.steps) for outcome in self._outcomes)
+
+
+def say(text: str) -> None:
+    """Write a line that a person must know to the error stream, above the bar if there is one."""
+    tqdm.write(text, file=sys.stderr)
 
 
 def counts(outcomes: Iterable[Outcome]) -> str:

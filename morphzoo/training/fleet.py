@@ -12,7 +12,7 @@ from morphzoo.files import check_writable, recover_folder
 from morphzoo.recipe import Recipe, make_recipe
 from morphzoo.training import build_model, needed_bytes, one_process
 from morphzoo.training.curve import check_bodies
-from morphzoo.training.display import Display, Outcome
+from morphzoo.training.display import Display, Outcome, say
 from morphzoo.training.local_pool import LocalPool
 from morphzoo.training.model import check_device
 from morphzoo.training.pool import Event, PlannedRun, Pool
@@ -78,6 +78,7 @@ def train_zoo(
     folder = check_writable(out, sum(needed) * len(seeds))
     with one_process(folder):
         outcomes = [_begun(run) for run in runs]
+        _announce(outcomes)
         if any(outcome.state != "finished" for outcome in outcomes):
             pool = LocalPool(workers or _cores()) if ray is None else RayPool(ray, workers)
             _supervise(outcomes, pool, retries, progress)
@@ -173,14 +174,13 @@ def _supervise(outcomes: list[Outcome], pool: Pool, retries: int, progress: bool
     started = 0
     display = Display(outcomes, progress)
     try:
-        _announce(outcomes, display)
         while waiting or started:
             while waiting and started < pool.slots:
                 pool.start(waiting.popleft().run)
                 started += 1
             for event in pool.wait(_GLANCE):
                 outcome = named[event.name]
-                _note(outcome, event, retries, display)
+                _note(outcome, event, retries)
                 started -= event.kind != "progress"
                 if outcome.state == "waiting":
                     waiting.appendleft(outcome)
@@ -190,16 +190,16 @@ def _supervise(outcomes: list[Outcome], pool: Pool, retries: int, progress: bool
         pool.close()
 
 
-def _announce(outcomes: list[Outcome], display: Display) -> None:
+def _announce(outcomes: list[Outcome]) -> None:
     """Say which runs are left alone and which go on."""
     for outcome in outcomes:
         if outcome.state == "finished":
-            display.line(f"{outcome.run.name}: finished before, left alone")
+            say(f"{outcome.run.name}: finished before, left alone")
         elif outcome.step:
-            display.line(f"{outcome.run.name}: continues from step {outcome.step:,}")
+            say(f"{outcome.run.name}: continues from step {outcome.step:,}")
 
 
-def _note(outcome: Outcome, event: Event, retries: int, display: Display) -> None:
+def _note(outcome: Outcome, event: Event, retries: int) -> None:
     """Take an event into a run's outcome; "waiting" asks for a restart."""
     if event.kind == "progress":
         outcome.state, outcome.step, outcome.best = "running", event.step, event.best
@@ -209,11 +209,11 @@ def _note(outcome: Outcome, event: Event, retries: int, display: Display) -> Non
     outcome.state, outcome.message = event.kind, event.message
     name = outcome.run.name
     if event.kind == "failed":
-        display.line(f"{name}: failed: {event.message}")
+        say(f"{name}: failed: {event.message}")
     elif event.kind == "lost" and outcome.restarts < retries:
         outcome.state, outcome.message = "waiting", ""
         outcome.restarts += 1
         again = f"restart {outcome.restarts} of {retries} from step {outcome.step:,}"
-        display.line(f"{name}: lost, {event.message}; {again}")
+        say(f"{name}: lost, {event.message}; {again}")
     elif event.kind == "lost":
-        display.line(f"{name}: lost, {event.message}; not restarted again")
+        say(f"{name}: lost, {event.message}; not restarted again")
