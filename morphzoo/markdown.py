@@ -16,7 +16,7 @@ from morphzoo.tables import (
     whole,
 )
 
-_FURTHER_SEED = re.compile(r"-seed-\d+$")  # how a bundled recipe's runs but its best are called
+_FURTHER_RUN = re.compile(r"(-long|-seed-\d+)+$")  # how the runs beside a bundled one are called
 
 
 def markdown_table(tables: Sequence[EpisodeTable]) -> str:
@@ -52,8 +52,8 @@ def markdown_table(tables: Sequence[EpisodeTable]) -> str:
     )
 
 
-def seeds_table(tables: Sequence[EpisodeTable]) -> str:
-    """Return the scores of one recipe's runs as a Markdown table: a run a row, a body a column.
+def runs_table(tables: Sequence[EpisodeTable]) -> str:
+    """Return the scores of several runs as a Markdown table: a run a row, a body a column.
 
     A cell holds the mean return with sampled and with mean actions.
     """
@@ -69,18 +69,18 @@ def seeds_table(tables: Sequence[EpisodeTable]) -> str:
 def fill_readme(text: str, tables: Sequence[EpisodeTable]) -> str:
     """Return a README whose two tables between markers are those of these scores.
 
-    `transfer-table` holds every policy but further seeds of a recipe; `seeds-table` holds the
-    recipes that have further seeds, each with all of them.
+    `transfer-table` holds every policy but further runs (other seeds, longer trainings);
+    `runs-table` holds the policies that have further runs, each with all of them.
 
     Raises:
         ValueError: A pair of markers such as `<!-- transfer-table -->`, `<!-- /transfer-table -->`
             is not there exactly once.
     """
-    several = {_FURTHER_SEED.sub("", t.policy) for t in tables if _FURTHER_SEED.search(t.policy)}
-    runs = [table for table in tables if _FURTHER_SEED.sub("", table.policy) in several]
-    first = [table for table in tables if not _FURTHER_SEED.search(table.policy)]
+    several = {_FURTHER_RUN.sub("", t.policy) for t in tables if _FURTHER_RUN.search(t.policy)}
+    runs = [table for table in tables if _FURTHER_RUN.sub("", table.policy) in several]
+    first = [table for table in tables if not _FURTHER_RUN.search(table.policy)]
     text = _fill(text, "transfer-table", markdown_table(first))
-    return _fill(text, "seeds-table", seeds_table(runs)) if runs else text
+    return _fill(text, "runs-table", runs_table(runs)) if runs else text
 
 
 def _fill(text: str, name: str, table: str) -> str:

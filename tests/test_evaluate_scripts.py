@@ -198,14 +198,15 @@ def test_readme_without_its_place(text: str, scores: list[EpisodeTable]) -> None
         markdown.fill_readme(text, scores)
 
 
-def test_further_seeds_have_a_table_of_their_own(scores: list[EpisodeTable]) -> None:
+def test_further_runs_have_a_table_of_their_own(scores: list[EpisodeTable]) -> None:
     further = [
         table("snow-seed-7", BODIES[0], [1.0, 2.0]),
         table("snow-seed-7", BODIES[1], [3.0, 4.0]),
         table("snow-seed-7", BODIES[0], [8.0], actions="mean"),
+        table("snow-long", BODIES[1], [5.0]),
     ]
     markers = "<!-- {0} -->\n<!-- /{0} -->\n"
-    text = markers.format("transfer-table") + "between\n" + markers.format("seeds-table")
+    text = markers.format("transfer-table") + "between\n" + markers.format("runs-table")
     filled = markdown.fill_readme(text, scores + further)
     above, below = filled.split("between")
     assert above == markdown.fill_readme(text, scores).split("between")[0]
@@ -214,9 +215,10 @@ def test_further_seeds_have_a_table_of_their_own(scores: list[EpisodeTable]) -> 
         "| --- | --- | --- |",
         "| `snow` | 3050 / 4001 | 2200 /  |",
         "| `snow-seed-7` | 2 / 8 | 4 /  |",
-        "<!-- /seeds-table -->",
+        "| `snow-long` |  /  | 5 /  |",
+        "<!-- /runs-table -->",
     ]
-    with pytest.raises(ValueError, match="seeds-table"):
+    with pytest.raises(ValueError, match="runs-table"):
         markdown.fill_readme(markers.format("transfer-table"), scores + further)
 
 
