@@ -41,7 +41,7 @@ CASES = {
             "frame_skip": 6,
             "healthy_reward": 0.7,
             "healthy_state_range": (-4.0, 5.0),
-            "healthy_z_range": (1.0, 1.27),
+            "healthy_z_range": (1.2, 1.257),
             "healthy_angle_range": (-0.15, 0.3),
             "reset_noise_scale": 0.01,
         },
