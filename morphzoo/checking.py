@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from morphzoo import zoo
 from morphzoo.estimates import difference_margin
 from morphzoo.results import EpisodeTable, tables_of
 from morphzoo.transfer import Progress, evaluate, load_policy, part_of
 
-CONFIDENCE = 0.999  # of one comparison; with 20 scores one in 50 checks would fail by chance alone
+CONFIDENCE = 0.99  # of all comparisons together, however many: one check in 100 fails by chance
 _ROUNDING = 1e-6  # relative; two samples that do not vary may still differ in the last bits
 
 
@@ -25,9 +26,10 @@ class Check:
     Attributes:
         stored: The score that comes with the checkpoint.
         fresh: Some of its episodes, run again.
-        margin: How far the two mean returns may lie apart: half the width of Welch's two-sided
-            99.9 % interval for the difference of two means. It is the stored mean's interval,
-            widened for the fewer episodes run again.
+        margin: How far the two mean returns may lie apart: half the width of the two-sided interval
+            for the difference of two means, at `CONFIDENCE` of all scores checked; the wider of
+            Welch's, which minds a rare fall among the new episodes, and Student's, which minds that
+            few episodes of a skewed return may happen to be alike.
     """
 
     stored: EpisodeTable
@@ -87,7 +89,8 @@ def check_results(
     if progress is not None:
         keywords["progress"] = part_of(progress, len(stored))
     for name, table in stored:
-        yield _check(name, table, min(episodes, table.episodes), keywords)
+        share = 1 - (1 - CONFIDENCE) / len(stored)  # Bonferroni's
+        yield _check(name, table, min(episodes, table.episodes), share, keywords)
 
 
 def _scores(policy: str | os.PathLike[str]) -> list[EpisodeTable]:
@@ -102,7 +105,9 @@ def _scores(policy: str | os.PathLike[str]) -> list[EpisodeTable]:
     return tables
 
 
-def _check(name: str, table: EpisodeTable, episodes: int, keywords: dict[str, Any]) -> Check:
+def _check(
+    name: str, table: EpisodeTable, episodes: int, confidence: float, keywords: dict[str, Any]
+) -> Check:
     fresh = evaluate(
         load_policy(name, table.env, table.env_kwargs),
         table.env,
@@ -114,5 +119,7 @@ def _check(name: str, table: EpisodeTable, episodes: int, keywords: dict[str, An
         trained_on=table.trained_on,
         **keywords,
     )
-    margin = difference_margin(table.returns, fresh.returns, confidence=CONFIDENCE)
+    margin = difference_margin(table.returns, fresh.returns, confidence=confidence)
+    pooled = stats.ttest_ind(table.returns, fresh.returns).confidence_interval(confidence)
+    margin = max(margin, float(pooled.high - pooled.low) / 2)
     return Check(table, fresh, max(margin, _ROUNDING * abs(float(np.mean(table.returns)))))

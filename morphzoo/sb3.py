@@ -61,7 +61,7 @@ class MorphologyVecEnv(VecEnv):
         observation, infos = self.vector_env.reset(seed=self._seeds)
         names = [name for name in infos if not name.startswith("_")]
         self.reset_infos = [
-            {name: infos[name][row].item() for name in names} for row in range(self.num_envs)
+            {name: _plain(infos[name][row]) for name in names} for row in range(self.num_envs)
         ]
         self._reset_seeds()
         self._reset_options()
@@ -95,7 +95,7 @@ class MorphologyVecEnv(VecEnv):
                     "t": round(time.time() - self._start, 6),
                 },
                 **{name: float(values[row]) for name, values in result.terms.items()},
-                **{name: float(values[row]) for name, values in result.metrics.items()},
+                **{name: _plain(values[row]) for name, values in result.metrics.items()},
                 "simulation_failed": bool(result.failed[row]),
             }
         return moved.observation, result.reward.astype(np.float32), moved.done, infos
@@ -182,6 +182,11 @@ class MorphologyVecEnv(VecEnv):
 
     def _rows(self, indices: VecEnvIndices) -> list[int]:
         return [range(self.num_envs)[row] for row in self._get_indices(indices)]
+
+
+def _plain(value: Any) -> Any:
+    """Return one row's number as Python's own, and a copy of what is a vector."""
+    return value.copy() if np.ndim(value) else value.item()
 
 
 def make_vec_env(

@@ -1,4 +1,4 @@
-"""Scores as people read them: on the terminal, as CSV, and as the README's table."""
+"""Scores as people read them: on the terminal and as CSV; `markdown` has the pages' tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import csv
 import io
 import math
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -39,7 +38,6 @@ CSV_COLUMNS = (
     "published_distance",
 )
 _WIDTH = 100  # of a table that is written to a file or a pipe (characters)
-_MARKERS = re.compile(r"(<!-- transfer-table -->).*?(<!-- /transfer-table -->)", re.DOTALL)
 _METHODS = {"nervenet": "NerveNet", "mlpaa": "MLPAA", "mlp": "MLP", "random": "random"}
 
 
@@ -124,57 +122,6 @@ def csv_text(tables: Sequence[EpisodeTable]) -> str:
     return file.getvalue()
 
 
-def markdown_table(tables: Sequence[EpisodeTable]) -> str:
-    """Return the scores as a Markdown table: a body a row, a policy and kind of actions a column.
-
-    NerveNet's published numbers are the first column, where there are any.
-    """
-    groups = grouped(tables)
-    bodies = list(dict.fromkeys(table.env for table in tables))
-    cells = [{table.env: _markdown_cell(table) for table in group} for group in groups]
-    heads = [f"{policy_name(group[0])}, {_kind(group[0])}" for group in groups]
-    theirs = {
-        t.env: f"{score.mean:.1f}"
-        for t in tables
-        if (score := published(t)) is not None and score.method == "nervenet"
-    }
-    if theirs:
-        cells.insert(0, theirs)
-        heads.insert(0, "NerveNet, published, sampled actions")
-    rows = [["body", *heads], ["---"] * (len(heads) + 1)]
-    rows += [[body_name(b), *(column.get(b, "") for column in cells)] for b in bodies]
-    episodes = " or ".join(str(n) for n in sorted({table.episodes for table in tables}))
-    seeds = min(int(table.seeds.min()) for table in tables)
-    return "\n".join(
-        ["| " + " | ".join(row) + " |" for row in rows]
-        + [
-            "",
-            f"{episodes} episodes each, seeds from {seeds:,}. First line of a cell: mean return ± "
-            "standard deviation. Second: interquartile mean with its 95 % bootstrap interval. "
-            "Third: mean return if the control cost were charged on the action before clipping, "
-            "as the papers' code does; SB3 clips first.",
-        ]
-    )
-
-
-def fill_readme(text: str, tables: Sequence[EpisodeTable]) -> str:
-    """Return a README whose table between the two markers is the one of these scores.
-
-    Raises:
-        ValueError: The markers `<!-- transfer-table -->`, `<!-- /transfer-table -->` are not there
-            exactly once.
-    """
-    table = markdown_table(tables)
-    filled, count = _MARKERS.subn(lambda found: f"{found[1]}\n{table}\n{found[2]}", text)
-    if count != 1:
-        raise ValueError(
-            "expected one '<!-- transfer-table -->' and, below it, one "
-            f"'<!-- /transfer-table -->', found {count} such pairs: put the two lines where the "
-            "table belongs"
-        )
-    return filled
-
-
 @contextlib.contextmanager
 def progress_bar(*, show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar over episodes on the error stream, if that is a terminal.
@@ -205,7 +152,7 @@ def _rich_table(group: Sequence[EpisodeTable]) -> Table:
     result = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=f"{policy_name(group[0])}: {_kind(group[0])}, {episodes} episodes a body",
+        title=f"{policy_name(group[0])}: {kind_of_actions(group[0])}, {episodes} episodes a body",
         title_justify="left",
         title_style="bold",
         header_style="bold cyan",
@@ -237,15 +184,6 @@ def _cells(table: EpisodeTable) -> list[str]:
     ]
 
 
-def _markdown_cell(table: EpisodeTable) -> str:
-    score, unclipped = table.estimate(), table.estimate("return_unclipped_cost")
-    assert score is not None
-    lines = [f"**{whole(score.mean)}** ± {whole(score.std)}", interval(score)]
-    if unclipped is not None and table.policy != RANDOM:
-        lines.append(f"{whole(unclipped.mean)} unclipped")
-    return "<br>".join(lines)
-
-
 def _csv_row(table: EpisodeTable) -> list[str]:
     score, beside = table.estimate(), published(table)
     assert score is not None
@@ -265,7 +203,8 @@ def _csv_row(table: EpisodeTable) -> list[str]:
     ]
 
 
-def _kind(table: EpisodeTable) -> str:
+def kind_of_actions(table: EpisodeTable) -> str:
+    """Return which actions a score is of, in words."""
     return "sampled actions" if table.actions == "sampled" else "mean actions"
 
 

@@ -15,6 +15,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
+from morphzoo.envs import TABLE
 from morphzoo.envs.batch import MorphologyVectorEnv
 from morphzoo.envs.ids import canonical_id
 from morphzoo.envs.single import MorphologyEnv
@@ -66,7 +67,11 @@ def without_empty(infos: dict) -> dict:
 # --- against single environments ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("env_id", [ID, "morphzoo/Centipede-5-v0", "morphzoo/Centipede-20-v0"])
+EACH_BODY = [ID, "morphzoo/Centipede-5-v0", "morphzoo/Centipede-20-v0"]
+EACH_BODY += [row.id for row in TABLE if "Centipede" not in row.id]
+
+
+@pytest.mark.parametrize("env_id", EACH_BODY)
 def test_equals_gymnasiums_loop_over_single_environments(env_id: str) -> None:
     batched = made(env_id=env_id, **SHORT)
     single = gym.make_vec(
@@ -468,6 +473,7 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
         ("morphzoo:morphzoo/Centipede-20", "morphzoo/Centipede-20-v0"),
         ("morphzoo:morphzoo/Centipede-20-v0", "morphzoo/Centipede-20-v0"),
         ("morphzoo/Centipede", "morphzoo/Centipede-v0"),
+        ("morphzoo/Walker2d", "morphzoo/Walker2d-v5"),
         ("Ant-v5", "Ant-v5"),
         ("CartPole", "CartPole-v1"),
     ],

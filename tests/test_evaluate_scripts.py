@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from morphzoo import tables
+from morphzoo import markdown, tables
 from morphzoo.results import EpisodeTable, read_results, write_results
 
 SCRIPTS = Path(__file__).parents[1] / "zoo_scripts"
@@ -195,7 +195,31 @@ def test_readme_is_filled_and_then_up_to_date(
 )
 def test_readme_without_its_place(text: str, scores: list[EpisodeTable]) -> None:
     with pytest.raises(ValueError, match="put the two lines where"):
-        tables.fill_readme(text, scores)
+        markdown.fill_readme(text, scores)
+
+
+def test_further_runs_have_a_table_of_their_own(scores: list[EpisodeTable]) -> None:
+    further = [
+        table("snow-seed-7", BODIES[0], [1.0, 2.0]),
+        table("snow-seed-7", BODIES[1], [3.0, 4.0]),
+        table("snow-seed-7", BODIES[0], [8.0], actions="mean"),
+        table("snow-long", BODIES[1], [5.0]),
+    ]
+    markers = "<!-- {0} -->\n<!-- /{0} -->\n"
+    text = markers.format("transfer-table") + "between\n" + markers.format("runs-table")
+    filled = markdown.fill_readme(text, scores + further)
+    above, below = filled.split("between")
+    assert above == markdown.fill_readme(text, scores).split("between")[0]
+    assert below.splitlines()[2:] == [
+        "| sampled / mean actions | Centipede-6 | Centipede-8 |",
+        "| --- | --- | --- |",
+        "| `snow` | 3050 / 4001 | 2200 /  |",
+        "| `snow-seed-7` | 2 / 8 | 4 /  |",
+        "| `snow-long` |  /  | 5 /  |",
+        "<!-- /runs-table -->",
+    ]
+    with pytest.raises(ValueError, match="runs-table"):
+        markdown.fill_readme(markers.format("transfer-table"), scores + further)
 
 
 def test_csv_reads_back(scores: list[EpisodeTable]) -> None:

@@ -30,6 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "published": set(),
     "results": {"estimates", "files"},
     "tables": SCORES - {"tables"},
+    "markdown": SCORES,
     "recipe": {"results"},
     "morphology": set(),
     "spaces": {"morphology"},

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from morphzoo import zoo
+from morphzoo.markdown import fill_readme
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tables_of
-from morphzoo.tables import fill_readme
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -21,8 +21,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
     options = parser.parse_args()
     from morphzoo.files import write_text_atomic
+    from morphzoo.markdown import fill_readme
     from morphzoo.results import read_results
-    from morphzoo.tables import fill_readme
 
     scores = [table for path in options.results for table in read_results(path)]
     before = options.readme.read_text(encoding="utf-8")

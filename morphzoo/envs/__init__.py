@@ -17,7 +17,7 @@ class Row(NamedTuple):
         vector_entry_point: class of the batched environment, for `gymnasium.make_vec`.
         kwargs: arguments of the class that the id stands for.
         max_episode_steps: length at which an episode is truncated.
-        reward_threshold: return from which the task counts as solved.
+        reward_threshold: return from which the task counts as solved, if there is one.
     """
 
     id: str
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     vector_entry_point: str
     kwargs: Mapping[str, Any]
     max_episode_steps: int
-    reward_threshold: float
+    reward_threshold: float | None
 
 
 _CENTIPEDE = (
@@ -33,12 +33,26 @@ _CENTIPEDE = (
     "morphzoo.envs.centipede:CentipedeVectorEnv",
 )
 
+
+def _twin(body: str, module: str, reward_threshold: float | None) -> Row:
+    """Return the row of a twin of Gymnasium's; the version is Gymnasium's own."""
+    place = f"morphzoo.envs.gymnasium_bodies.{module}:{body}"
+    names = (f"morphzoo/{body}-v5", f"{place}Env", f"{place}VectorEnv")
+    return Row(*names, {}, 1000, reward_threshold)
+
+
 TABLE: tuple[Row, ...] = (
     Row("morphzoo/Centipede-v0", *_CENTIPEDE, {}, 1000, 6000.0),
     *(
         Row(f"morphzoo/Centipede-{n}-v0", *_CENTIPEDE, {"num_legs": n}, 1000, 6000.0)
         for n in range(3, 101)
     ),
+    _twin("Swimmer", "swimmer", 360.0),
+    _twin("Hopper", "hopper", 3800.0),
+    _twin("HalfCheetah", "half_cheetah", 4800.0),
+    _twin("Walker2d", "walker2d", None),
+    _twin("Ant", "ant", 6000.0),
+    _twin("Humanoid", "humanoid", None),
 )
 
 

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from morphzoo.envs.episodes import Episodes
+from morphzoo.envs.rows import chosen
 from morphzoo.envs.simulation import Simulation
 from morphzoo.envs.single import MorphologyEnv
 from morphzoo.envs.task import Task
@@ -203,7 +204,7 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Pack a step after which some rows began again, as Gymnasium's own vector classes do."""
         infos = _masked(values, ~ended)
         for name, first in _masked(self.simulation.metrics, ended).items():
-            infos[name] = np.where(ended, first, infos[name])
+            infos[name] = chosen(ended, first, infos[name])
         rows = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended):
             rows[row] = final[row].copy()
@@ -215,7 +216,7 @@ def _masked(values: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, Any]:
     """Pack arrays as a vector environment's infos: zero, and so flagged, outside of the mask."""
     infos = {}
     for name, array in values.items():
-        infos[name] = np.where(mask, array, np.zeros_like(array))
+        infos[name] = chosen(mask, array, np.zeros_like(array))
         infos[f"_{name}"] = mask.copy()
     return infos
 

@@ -1,4 +1,4 @@
-"""Compiled models of morphzoo's robots, built with MuJoCo's MjSpec from the parts in xml/.
+"""Compiled models of the robots, made with MuJoCo's MjSpec: from the parts in xml/, or Gymnasium's.
 
 Source: the Centipede's dimensions are those of NerveNet (Wang et al., ICLR 2018), as used again
     by Snowflake (Blake et al., NeurIPS 2021). The parts were written from the numbers.
@@ -11,6 +11,9 @@ from numbers import Integral
 from pathlib import Path
 
 import mujoco
+from gymnasium.envs.mujoco.mujoco_env import expand_model_path
+
+from morphzoo.envs.failures import install_warning_handler
 
 MIN_LEGS = 3  # one torso alone has no torso joint, and the start divides by their number
 MAX_LEGS = 100
@@ -20,6 +23,7 @@ HIP_OFFSET = 0.28  # from a torso's centre to its hips, along y (m)
 LEG_GEAR = 150.0  # torque of a hip or ankle motor at control 1 (N m)
 TORSO_GEAR = 100.0  # torque of a torso motor at control 1 (N m)
 
+_ACCELEROMETER = "morphzoo_accelerometer"
 _PART = "part:"  # MjSpec warns of parts attached without a prefix, so they get this one and lose it
 
 
@@ -91,6 +95,38 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
     for joint, gear in _motors(num_legs, disabled):
         _add_motor(spec, joint, gear)
     _frame(spec, TORSO_OFFSET * num_torsos(num_legs))
+    return spec.compile()
+
+
+def gymnasium_body(xml_file: str, *, contact_forces: bool = False) -> mujoco.MjModel:
+    """Compile a body that Gymnasium brings along; its file is read where Gymnasium is installed.
+
+    Args:
+        xml_file: name of a file in Gymnasium's folder of assets ("ant.xml"), or a path that begins
+            with "/", "." or "~".
+        contact_forces: whether to add an unseen site and accelerometer, for which MuJoCo computes
+            `cfrc_ext` in `mj_forward`. They have no mass and touch nothing: the physics stays.
+
+    Returns:
+        The compiled model.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if MuJoCo cannot read it.
+    """
+    path = expand_model_path(xml_file)
+    install_warning_handler()  # a warning of the compiler's would be logged to a file
+    if not contact_forces:
+        return mujoco.MjModel.from_xml_path(path)
+    spec = mujoco.MjSpec.from_file(path)
+    root = spec.worldbody.first_body() or spec.worldbody
+    root.add_site(name=_ACCELEROMETER, rgba=[0, 0, 0, 0])
+    spec.add_sensor(
+        name=_ACCELEROMETER,
+        type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
+        objtype=mujoco.mjtObj.mjOBJ_SITE,
+        objname=_ACCELEROMETER,
+    )
     return spec.compile()
 
 

@@ -30,6 +30,9 @@ env = morphzoo.with_graph(gym.make("Ant-v5"))
 PPO(SnowflakePolicy, env).learn(2_048)
 ```
 
+Six of Gymnasium's bodies also come with their graph and batched, and equal the originals:
+`gym.make_vec("morphzoo/Ant-v5", num_envs=64)`.
+
 dm_control's suite comes as Gymnasium environments through
 [Shimmy](https://shimmy.farama.org) (`pip install morphzoo[suite]`, then `import shimmy`).
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from morphzoo.envs.batch import MorphologyVectorEnv
@@ -10,8 +9,6 @@ from morphzoo.envs.centipede_task import CentipedeTask
 from morphzoo.envs.single import MorphologyEnv
 
 __all__ = ["CentipedeEnv", "CentipedeTask", "CentipedeVectorEnv"]
-
-_TASK_ARGUMENTS = frozenset(inspect.signature(CentipedeTask).parameters) - {"num_legs"}
 
 
 class CentipedeEnv(MorphologyEnv):
@@ -156,7 +153,7 @@ axes, clipped to [-1, 1] | -1 | 1 | torso_0, legbody_0, frontFoot_0, ... | |
         Raises:
             ValueError: for a body that cannot be built, or an argument out of range.
         """
-        task, rest = _split(arguments)
+        task, rest = CentipedeTask.split(arguments)
         super().__init__(CentipedeTask(num_legs, **task), **rest)
 
 
@@ -177,12 +174,5 @@ class CentipedeVectorEnv(MorphologyVectorEnv):
         Raises:
             ValueError: for a body that cannot be built, or an argument out of range.
         """
-        task, rest = _split(arguments)
+        task, rest = CentipedeTask.split(arguments)
         super().__init__(CentipedeTask(num_legs, **task), num_envs, **rest)
-
-
-def _split(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part keyword arguments into the task's and the environment's."""
-    task = {name: value for name, value in arguments.items() if name in _TASK_ARGUMENTS}
-    rest = {name: value for name, value in arguments.items() if name not in _TASK_ARGUMENTS}
-    return task, rest

@@ -10,7 +10,14 @@ import numpy as np
 
 from morphzoo.columns import Column, columns_of
 from morphzoo.envs.bodies import centipede, num_torsos
-from morphzoo.envs.task import Array, Fields, Task, array_namespace
+from morphzoo.envs.task import (
+    Array,
+    Fields,
+    Task,
+    array_namespace,
+    check_ranges,
+    sum_of_squares,
+)
 
 _MAX_DRAWS = 1000  # of a start; even with 100 legs more than half are healthy at once
 
@@ -52,12 +59,7 @@ class CentipedeTask(Task):
         self.disabled_legs = tuple(disabled_legs)
         model = centipede(num_legs, self.disabled_legs)
         self.num_legs = int(num_legs)
-        for name, (low, high) in {
-            "healthy_z_range": healthy_z_range,
-            "contact_force_range": contact_force_range,
-        }.items():
-            if not low < high:
-                raise ValueError(f"{name}: expected low < high, found ({low}, {high}).")
+        check_ranges(healthy_z_range=healthy_z_range, contact_force_range=contact_force_range)
         self._observes_contact = include_contact_forces
         self._forward_reward_weight = forward_reward_weight
         self._ctrl_cost_weight = ctrl_cost_weight / num_legs
@@ -129,11 +131,11 @@ class CentipedeTask(Task):
         xp = array_namespace(velocity)
         contact_cost = xp.zeros_like(velocity)
         if self._contact_cost_weight != 0.0:
-            squares = _sum_of_squares(self._contact_forces(fields))
+            squares = sum_of_squares(self._contact_forces(fields))
             contact_cost = self._contact_cost_weight * squares
         return {
             "reward_forward": self._forward_reward_weight * velocity,
-            "reward_ctrl": -self._ctrl_cost_weight * _sum_of_squares(action),
+            "reward_ctrl": -self._ctrl_cost_weight * sum_of_squares(action),
             "reward_contact": -contact_cost,
             "reward_survive": xp.full_like(velocity, self._healthy_reward),
         }
@@ -151,7 +153,7 @@ class CentipedeTask(Task):
         return {
             "x_position": position[:, 0],
             "y_position": position[:, 1],
-            "distance_from_origin": _sum_of_squares(fields["qpos"][:, :2]) ** 0.5,
+            "distance_from_origin": sum_of_squares(fields["qpos"][:, :2]) ** 0.5,
             "x_velocity": velocity[:, 0],
             "y_velocity": velocity[:, 1],
         }
@@ -196,9 +198,3 @@ def _columns(model: mujoco.MjModel, include_contact_forces: bool) -> tuple[Colum
     if include_contact_forces:
         columns += columns_of(model, "cfrc_ext", range(1, model.nbody))
     return columns
-
-
-def _sum_of_squares(rows: Array) -> Array:
-    """Return `[n]` from `[n, m]`; made contiguous first, so that n cannot change the order."""
-    flat = rows.reshape(-1)
-    return (flat * flat).reshape(rows.shape).sum(-1)

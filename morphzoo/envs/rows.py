@@ -37,3 +37,8 @@ def scatter(
 def copied(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Copy arrays that a task returned: they may be views of a field, which a step overwrites."""
     return {name: np.array(values) for name, values in arrays.items()}
+
+
+def chosen(mask: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return a fresh array: whole rows of one where the mask bool[n] holds, else of the other."""
+    return np.where(mask.reshape(len(mask), *[1] * (np.ndim(rows) - 1)), rows, others)

@@ -10,7 +10,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from morphzoo.envs.failures import WARNINGS, install_warning_handler, physics_failed
-from morphzoo.envs.rows import ascending, copied, scatter, taken
+from morphzoo.envs.rows import ascending, chosen, copied, scatter, taken
 from morphzoo.envs.saved_state import check_state
 from morphzoo.envs.task import Task
 
@@ -27,7 +27,7 @@ class StepResult(NamedTuple):
         terminated: bool[n], the task has ended, or MuJoCo failed.
         failed: bool[n], MuJoCo failed the simulation.
         terms: float64[n] each, the signed terms of the reward by name.
-        metrics: float64[n] each, further numbers by name.
+        metrics: float64[n, ...] each, further numbers by name.
     """
 
     observation: np.ndarray
@@ -106,7 +106,7 @@ class Simulation:
 
     @property
     def metrics(self) -> dict[str, np.ndarray]:
-        """Copies of the last valid metrics of every simulation, float64[num] each."""
+        """Copies of the last valid metrics of every simulation, float64[num, ...] each."""
         return copied(self._metrics)
 
     def reset(
@@ -274,13 +274,13 @@ class Simulation:
     def _mask(self, result: StepResult, failed: np.ndarray, rows) -> StepResult:
         """Put the last valid numbers, and a reward of 0, where MuJoCo failed."""
         return StepResult(
-            observation=np.where(failed[:, None], self._observation[rows], result.observation),
+            observation=chosen(failed, self._observation[rows], result.observation),
             reward=np.where(failed, 0.0, result.reward),
             terminated=result.terminated | failed,
             failed=failed,
             terms={name: np.where(failed, 0.0, term) for name, term in result.terms.items()},
             metrics={
-                name: np.where(failed, self._metrics[name][rows], values)
+                name: chosen(failed, self._metrics[name][rows], values)
                 for name, values in result.metrics.items()
             },
         )

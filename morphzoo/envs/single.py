@@ -14,6 +14,7 @@ from gymnasium.error import ResetNeeded
 from morphzoo.envs.bodies import xml_folder
 from morphzoo.envs.failures import install_warning_handler, physics_failed, warning_counts
 from morphzoo.envs.rendering import REMEDY, choose_backend
+from morphzoo.envs.rows import copied
 from morphzoo.envs.task import Fields, Task
 from morphzoo.morphology import MorphologyGraph
 
@@ -129,14 +130,14 @@ class MorphologyEnv(MujocoEnv):
         broken = self._simulate(control)
         # A failed simulation may compute with bad numbers here, which are then thrown away
         with np.errstate(all="ignore"):
-            reward, terminated, info = self._evaluate(control)
+            reward, terminated, terms, metrics = self._evaluate(control)
             observation = self.task.observe(self._fields(), self._variables)
         self._failed |= broken or self._physics_failed(observation)
         if self._failed:
-            reward, terminated, info = 0.0, True, self._failed_info()
+            reward, terminated, terms = 0.0, True, dict.fromkeys(self.task.reward_terms, 0.0)
         else:
-            self._metrics = {name: info[name] for name in self._metrics}
-            self._observation = observation[0]
+            self._metrics, self._observation = metrics, observation[0]
+        info = {**terms, **_first(self._metrics), "simulation_failed": self._failed}
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info
@@ -146,7 +147,7 @@ class MorphologyEnv(MujocoEnv):
         self.set_state(*self.task.initial_state(self.np_random))
         fields = self._fields()
         self._variables = self.task.begin(fields, [self.np_random])
-        self._metrics = _first(self.task.metrics(fields, self._variables))
+        self._metrics = copied(self.task.metrics(fields, self._variables))
         self._observation = self.task.observe(fields, self._variables)[0]
         self._failed = False
         return self._observation.copy()
@@ -197,7 +198,7 @@ class MorphologyEnv(MujocoEnv):
         return self.action_space
 
     def _get_reset_info(self) -> dict[str, Any]:
-        return dict(self._metrics)
+        return _first(self._metrics)
 
     def _fields(self) -> Fields:
         """Return the fields that the task reads, as views with a batch axis of one."""
@@ -228,30 +229,28 @@ class MorphologyEnv(MujocoEnv):
             return True
         return False
 
-    def _evaluate(self, control: np.ndarray) -> tuple[float, bool, dict[str, Any]]:
-        """Return reward, termination and info, and advance the episode's variables."""
+    def _evaluate(
+        self, control: np.ndarray
+    ) -> tuple[float, bool, dict[str, float], dict[str, np.ndarray]]:
+        """Return reward, termination, terms and metrics, and advance the episode's variables."""
         task, fields = self.task, self._fields()
         assert self._variables is not None
         terms = task.reward(fields, control[None], self._variables)
         terminated = task.terminated(fields, self._variables)
-        metrics = task.metrics(fields, self._variables)
+        metrics = copied(task.metrics(fields, self._variables))
         self._variables = task.advance(fields, self._variables)
-        info = {**_first(terms), **_first(metrics), "simulation_failed": False}
-        return float(task.total(terms)[0]), bool(terminated[0]), info
+        return float(task.total(terms)[0]), bool(terminated[0]), _first(terms), metrics
 
     def _physics_failed(self, observation: np.ndarray) -> bool:
         data = self.data
         counts = warning_counts(data)[None]
         return bool(physics_failed(counts, data.qpos[None], data.qvel[None], observation)[0])
 
-    def _failed_info(self) -> dict[str, Any]:
-        terms = dict.fromkeys(self.task.reward_terms, 0.0)
-        return {**terms, **self._metrics, "simulation_failed": True}
 
-
-def _first(arrays: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return the numbers of the only row."""
-    return {name: float(values[0]) for name, values in arrays.items()}
+def _first(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the numbers of the only row, and copies of its vectors."""
+    rows = {name: values[0] for name, values in arrays.items()}
+    return {name: row.copy() if row.ndim else float(row) for name, row in rows.items()}
 
 
 def _tracking_camera(model: mujoco.MjModel) -> str | None:

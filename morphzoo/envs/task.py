@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,23 @@ _POST_CONSTRAINT_FIELDS = frozenset({"cacc", "cfrc_int", "cfrc_ext"})
 def array_namespace(array: Array) -> Any:
     """Return the module (numpy or torch) whose functions work on `array`."""
     return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def sum_of_squares(rows: Array) -> Array:
+    """Return `[n]` from `[n, m]`; made contiguous first, so that n cannot change the order."""
+    flat = rows.reshape(-1)
+    return (flat * flat).reshape(rows.shape).sum(-1)
+
+
+def check_ranges(**ranges: tuple[float, float]) -> None:
+    """Check arguments that are a lower and an upper limit.
+
+    Raises:
+        ValueError: naming the first range whose lower limit is not below its upper one.
+    """
+    for name, (low, high) in ranges.items():
+        if not low < high:
+            raise ValueError(f"{name}: expected low < high, found ({low}, {high}).")
 
 
 class Task(ABC):
@@ -81,6 +99,13 @@ class Task(ABC):
         self.fields = tuple(fields)
         self.reward_terms = tuple(reward_terms)
         self.frame_skip = frame_skip
+
+    @classmethod
+    def split(cls, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Part keyword arguments into this task's own and the rest, which is the environment's."""
+        own = inspect.signature(cls).parameters
+        task = {name: value for name, value in arguments.items() if name in own}
+        return task, {name: value for name, value in arguments.items() if name not in own}
 
     @property
     def dt(self) -> float:
@@ -144,7 +169,11 @@ class Task(ABC):
         return dict(variables)
 
     def metrics(self, fields: Fields, variables: Mapping[str, Array]) -> dict[str, Array]:
-        """Return further numbers for `info`, `float64[n]` each, before the variables advance."""
+        """Return further numbers for `info`, before the variables advance.
+
+        Returns:
+            `float64[n]` each, or `float64[n, k]` for what is a vector of k numbers in `info`.
+        """
         return {}
 
 

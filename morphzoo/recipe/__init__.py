@@ -75,8 +75,8 @@ class Recipe:
         score_weights: Weight for each body of `evaluate_on`; empty: 1 each. The score is the
             weighted mean of the bodies' mean returns; the best checkpoint is the highest score's.
         description: A sentence for people.
-        fingerprint_10000: Platform -> sha256 of the first 10,000 steps' weights and curve, and the
-            curve's rows; see `morphzoo.training.fingerprint`.
+        fingerprint_10000: Platform -> sha256 of the first 10,000 steps' weights and curve, the
+            curve's rows and the opening steps; see `morphzoo.training.fingerprint`.
 
     Raises:
         ValueError: A value has the wrong type or is out of range, or the values do not fit each

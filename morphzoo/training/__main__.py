@@ -8,7 +8,7 @@ import tempfile
 
 from morphzoo.files import write_text_atomic
 from morphzoo.recipe import RECIPES, read_recipe
-from morphzoo.training.fingerprint import platform_signature, reproduce
+from morphzoo.training.fingerprint import opening, platform_signature, reproduce
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.fingerprint:
         with tempfile.TemporaryDirectory() as folder:
-            entry = {platform_signature(): reproduce(name, folder)}
+            entry = {platform_signature(): {**reproduce(name, folder), "opening": opening(name)}}
         print(json.dumps({"recipe": name, "fingerprint_10000": entry}, indent=2))
         if options.store:
             recipe = read_recipe(name)

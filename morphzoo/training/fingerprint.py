@@ -1,7 +1,8 @@
 """Fingerprint: the first 10,000 steps of a recipe, reproduced bit for bit and named by a hash.
 
 `python -m morphzoo.training --fingerprint snowflake-centipede-6` prints the entry for this machine
-of the recipe's `fingerprint_10000`: platform -> {"sha256": ..., "curve": [row, ...]}.
+of the recipe's `fingerprint_10000`: platform -> {"sha256": ..., "curve": [row, ...], "opening":
+{"rewards": [...], ...}}. Where the platform is another one, its opening steps are what is compared.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import torch
 from morphzoo.training.state import read_state
 
 STEPS = 10_000
-ROWS = 3  # rows of the curve kept beside the hash, for platforms whose last bits differ
+ROWS = 3  # rows of the curve kept beside the hash: they tie a bundled curve to its recipe
+OPENING = 8  # environment steps before the physics has amplified how a platform rounds
 
 
 def fingerprint(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -48,6 +50,39 @@ def fingerprint(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return {"sha256": digest.hexdigest(), "curve": curve.splitlines()[: ROWS + 1]}
 
 
+def opening(name: str) -> dict[str, list[float]]:
+    """Return the means over the environments of a recipe's first `OPENING` steps.
+
+    They depend on everything that a training starts with (bodies, seeds, initial weights, first
+    actions) and, unlike later steps, hardly on how a platform rounds.
+
+    Args:
+        name: Bundled recipe, or a recipe file.
+
+    Returns:
+        "rewards", "values" and "log_probs", one number a step.
+
+    Raises:
+        ValueError: As `read_recipe` and `build_model`.
+    """
+    from morphzoo.recipe import read_recipe
+    from morphzoo.training.model import build_model
+
+    recipe = read_recipe(name)
+    sizes = {"n_steps": OPENING, "batch_size": OPENING * recipe.n_envs}
+    model = build_model(recipe.override(sizes))
+    try:
+        _, callback = model._setup_learn(OPENING, None)
+        buffer = model.rollout_buffer
+        model.collect_rollouts(model.env, callback, buffer, OPENING)
+    finally:
+        model.env.close()
+    return {
+        key: [float(mean) for mean in getattr(buffer, key).astype(float).mean(1)]
+        for key in ("rewards", "values", "log_probs")
+    }
+
+
 def reproduce(name: str, out: str | os.PathLike[str], steps: int = STEPS) -> dict[str, Any]:
     """Train a recipe's first steps on one thread and return their fingerprint.
 
@@ -73,14 +108,14 @@ def platform_signature(device: str = "cpu") -> str:
         device: The policy's device.
 
     Returns:
-        Versions of torch and MuJoCo, processor architecture and maker, the instruction set that
-        torch uses, and the device's name where it is not the CPU.
+        Versions of torch and MuJoCo, processor architecture, maker and model, the instruction set
+        that torch uses, and the device's name where it is not the CPU.
     """
     parts = [
         f"torch {torch.__version__}",
         f"mujoco {metadata.version('mujoco')}",
         platform.machine(),
-        _processor_maker(),
+        _processor(),
         torch.backends.cpu.get_cpu_capability(),
     ]
     if torch.device(device).type == "cuda":
@@ -88,12 +123,18 @@ def platform_signature(device: str = "cpu") -> str:
     return ", ".join(parts)
 
 
-def _processor_maker() -> str:
-    """Return the processor's maker, such as `AuthenticAMD`."""
+def _processor() -> str:
+    """Return the processor's maker, family and model, such as `AuthenticAMD 25/17`.
+
+    Linear algebra libraries choose their kernels, and so the order of their sums, by these.
+    """
     info = Path("/proc/cpuinfo")
-    if sys.platform.startswith("linux") and info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() in ("vendor_id", "CPU implementer"):
-                return value.strip()
-    return platform.processor() or "unknown processor"
+    if not sys.platform.startswith("linux") or not info.is_file():
+        return platform.processor() or "unknown processor"
+    facts: dict[str, str] = {}
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    maker = facts.get("vendor_id") or facts.get("CPU implementer") or "unknown maker"
+    family = facts.get("cpu family") or facts.get("CPU architecture") or "?"
+    return f"{maker} {family}/{facts.get('model') or facts.get('CPU part') or '?'}"

@@ -1,0 +1,1 @@
+"""Twins of Gymnasium's MuJoCo bodies, single and batched, with their graphs: a body a file."""

@@ -1,0 +1,110 @@
+"""Scores as Markdown: the tables of the README, between their markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from morphzoo.results import ACTIONS, RANDOM, EpisodeTable
+from morphzoo.tables import (
+    body_name,
+    grouped,
+    interval,
+    kind_of_actions,
+    policy_name,
+    published,
+    whole,
+)
+
+_FURTHER_RUN = re.compile(r"(-long|-seed-\d+)+$")  # how the runs beside a bundled one are called
+
+
+def markdown_table(tables: Sequence[EpisodeTable]) -> str:
+    """Return the scores as a Markdown table: a body a row, a policy and kind of actions a column.
+
+    NerveNet's published numbers are the first column, where there are any.
+    """
+    groups = grouped(tables)
+    bodies = list(dict.fromkeys(table.env for table in tables))
+    cells = [{table.env: _markdown_cell(table) for table in group} for group in groups]
+    heads = [f"{policy_name(group[0])}, {kind_of_actions(group[0])}" for group in groups]
+    theirs = {
+        t.env: f"{score.mean:.1f}"
+        for t in tables
+        if (score := published(t)) is not None and score.method == "nervenet"
+    }
+    if theirs:
+        cells.insert(0, theirs)
+        heads.insert(0, "NerveNet, published, sampled actions")
+    rows = [["body", *heads], ["---"] * (len(heads) + 1)]
+    rows += [[body_name(b), *(column.get(b, "") for column in cells)] for b in bodies]
+    episodes = " or ".join(str(n) for n in sorted({table.episodes for table in tables}))
+    seeds = min(int(table.seeds.min()) for table in tables)
+    return "\n".join(
+        ["| " + " | ".join(row) + " |" for row in rows]
+        + [
+            "",
+            f"{episodes} episodes each, seeds from {seeds:,}. First line of a cell: mean return ± "
+            "standard deviation. Second: interquartile mean with its 95 % bootstrap interval. "
+            "Third: mean return if the control cost were charged on the action before clipping, "
+            "as the papers' code does; SB3 clips first.",
+        ]
+    )
+
+
+def runs_table(tables: Sequence[EpisodeTable]) -> str:
+    """Return the scores of several runs as a Markdown table: a run a row, a body a column.
+
+    A cell holds the mean return with sampled and with mean actions.
+    """
+    bodies = list(dict.fromkeys(table.env for table in tables))
+    scores = {(t.policy, t.env, t.actions): _mean_return(t) for t in tables}
+    rows = [["sampled / mean actions", *map(body_name, bodies)], ["---"] * (len(bodies) + 1)]
+    for policy in dict.fromkeys(table.policy for table in tables):
+        kinds = [[scores.get((policy, env, kind), "") for env in bodies] for kind in ACTIONS]
+        rows.append([f"`{policy}`", *map(" / ".join, zip(*kinds, strict=True))])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def fill_readme(text: str, tables: Sequence[EpisodeTable]) -> str:
+    """Return a README whose two tables between markers are those of these scores.
+
+    `transfer-table` holds every policy but further runs (other seeds, longer trainings);
+    `runs-table` holds the policies that have further runs, each with all of them.
+
+    Raises:
+        ValueError: A pair of markers such as `<!-- transfer-table -->`, `<!-- /transfer-table -->`
+            is not there exactly once.
+    """
+    several = {_FURTHER_RUN.sub("", t.policy) for t in tables if _FURTHER_RUN.search(t.policy)}
+    runs = [table for table in tables if _FURTHER_RUN.sub("", table.policy) in several]
+    first = [table for table in tables if not _FURTHER_RUN.search(table.policy)]
+    text = _fill(text, "transfer-table", markdown_table(first))
+    return _fill(text, "runs-table", runs_table(runs)) if runs else text
+
+
+def _fill(text: str, name: str, table: str) -> str:
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    pattern = re.compile(f"{re.escape(first)}.*?{re.escape(last)}", re.DOTALL)
+    filled, count = pattern.subn(lambda found: f"{first}\n{table}\n{last}", text)
+    if count != 1:
+        raise ValueError(
+            f"expected one '{first}' and, below it, one '{last}', found {count} such pairs: put "
+            "the two lines where the table belongs"
+        )
+    return filled
+
+
+def _markdown_cell(table: EpisodeTable) -> str:
+    score, unclipped = table.estimate(), table.estimate("return_unclipped_cost")
+    assert score is not None
+    lines = [f"**{whole(score.mean)}** ± {whole(score.std)}", interval(score)]
+    if unclipped is not None and table.policy != RANDOM:
+        lines.append(f"{whole(unclipped.mean)} unclipped")
+    return "<br>".join(lines)
+
+
+def _mean_return(table: EpisodeTable) -> str:
+    score = table.estimate()
+    assert score is not None  # every environment has returns
+    return whole(score.mean)
