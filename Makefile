@@ -85,7 +85,8 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/stepping.py $(ARGS)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Run the first 20 episodes of every bundled score again; fails where a score has moved.
 check-results: $(STAMP)

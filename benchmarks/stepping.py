@@ -1,77 +1,146 @@
-"""Speed of batched stepping: against bare mujoco.batch, and against SB3's SubprocVecEnv.
+"""Speed of stepping: ours, batched, against bare `mujoco.batch` and every other way to step.
 
-Every contender steps the same bodies with the same uniform random actions, one after another, round
-by round, so that what else the machine does touches all of them alike; ratios are taken within a
-round. Bare stepping runs `Batch.step(nstep, stage=mjSTAGE_ACC)` on the very states that complete
-stepping went through, with the same fields bound.
+Every contender steps the same body with the same uniform random actions. Bare stepping runs
+`Batch.step(nstep, stage=mjSTAGE_ACC)` on the very states that complete stepping went through, with
+the same fields bound.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
+import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
 from stable_baselines3.common.env_util import make_vec_env as make_single_envs
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-from morphzoo.sb3 import MorphologyVecEnv, make_vec_env
+import morphzoo  # noqa: F401  (registers the environments)
+from benchmarks.measuring import alternate, ratio, summaries
+from morphzoo.sb3 import make_vec_env
 
-RESULTS = Path(__file__).parent / "results" / "stepping.json"
-ROWS = 64
-WORKERS = (2, 4, 64)
-STEPS = {6: 60, 20: 30}  # of 64 rows, in a round
 ACC = int(mujoco.mjtStage.mjSTAGE_ACC)
-# (numerator, denominator, legs) -> what the ratio of steps per second must reach at least.
-GOALS = {
-    ("complete", "bare", 6): 0.85,
-    ("complete", "bare", 20): 0.85,
-    ("complete", "subproc", 6): 1.7,
-    ("complete", "subproc", 20): 1.2,
+WORKERS = (2, 4, 64)  # processes of the pools that step 64 bodies' worth
+MANY = 64  # more bodies than this, and only what is batched runs: one process each is hopeless
+
+# Which of ours each of the others is compared with: the one that is used in the same way.
+OVER = {
+    "bare": "complete",
+    "subproc": "complete",
+    "dummy": "complete",
+    "sync": "vector",
+    "async": "vector",
+    "envpool": "vector",
 }
+
+Measure = Callable[[], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One body, so many side by side, on so many threads.
+
+    Attributes:
+        body: "6" for the Centipede with 6 legs, or "ant".
+        rows: Bodies side by side.
+        threads: Native threads.
+        steps: Steps of all rows in a round.
+    """
+
+    body: str
+    rows: int
+    threads: int
+    steps: int
+
+    @property
+    def ours(self) -> str:
+        """Our environment's id."""
+        if self.body == "ant":
+            return "morphzoo/Ant-v5"
+        return f"morphzoo/Centipede-{self.body}-v0"
+
+    @property
+    def single(self) -> str:
+        """The id that others step: Gymnasium's own Ant, our single Centipede."""
+        return "Ant-v5" if self.body == "ant" else f"morphzoo:{self.ours}"
+
+
+# About the bodies stepped in a round, so that one takes a fraction of a second and more.
+_BODY_STEPS = {"ant": 4096, "6": 2048, "20": 1024, "50": 128, "100": 64}
+_ROWS = {"ant": (8, 64, 256, 1024), "6": (8, 64, 256, 1024), "20": (8, 64, 256, 1024)}
+
+
+def cases() -> list[Case]:
+    """Return all cases; what takes longest comes last."""
+    return [
+        Case(body, rows, threads, max(1, work // rows))
+        for body, work in _BODY_STEPS.items()
+        for rows in _ROWS.get(body, (8, 64))
+        for threads in (1, 2)
+    ]
 
 
 class Contenders:
-    """All ways to step one body, each as a function of the round that returns steps per second."""
+    """All ways to step one case, each as a function of the round that returns steps per second.
 
-    def __init__(self, num_legs: int, seed: int) -> None:
+    Args:
+        case: What is stepped.
+        seed: Of environments and actions.
+    """
+
+    def __init__(self, case: Case, seed: int) -> None:
         """Start the worker processes, then the native threads."""
-        env_id = f"morphzoo:morphzoo/Centipede-{num_legs}-v0"
-        self.num_steps = STEPS[num_legs]
-        # Forked before there are native threads; a worker needs nothing that this process lacks.
-        self.workers: dict[int, VecEnv] = {
-            num: make_single_envs(
-                env_id,
+        self.case = case
+        self.others: dict[str, Any] = {}
+        if case.rows <= MANY and case.threads == 2:
+            self._start_others(seed)
+        self.complete = make_vec_env(case.ours, case.rows, seed, num_threads=case.threads)
+        self.vector = make_vec_env(case.ours, case.rows, seed, num_threads=case.threads).vector_env
+        task = self.complete.vector_env.task
+        self.frame_skip = task.frame_skip
+        self.batch = Batch(task.model, case.rows, case.threads)
+        self.bound = [self.batch.bind(name) for name in task.fields]
+        self.complete.reset()
+        if case.body == "ant" and importlib.util.find_spec("envpool"):
+            import envpool
+
+            self.others["envpool"] = envpool.make_gymnasium(
+                "Ant-v5", num_envs=case.rows, num_threads=case.threads, seed=seed
+            )
+            self.others["envpool"].reset()
+        self.rng = np.random.default_rng(seed)
+
+    def _start_others(self, seed: int) -> None:
+        """Make what steps single environments; forked before there are native threads."""
+        case = self.case
+        for num in sorted({*WORKERS, case.rows} if case.rows == MANY else {case.rows}):
+            self.others[f"subproc-{num}"] = make_single_envs(
+                case.single,
                 num,
                 seed=seed,
                 vec_env_cls=SubprocVecEnv,
                 vec_env_kwargs={"start_method": "fork"},
             )
-            for num in WORKERS
-        }
-        self.complete: MorphologyVecEnv = make_vec_env(env_id, ROWS, seed=seed)
-        self.vector = make_vec_env(env_id, ROWS, seed=seed).vector_env
-        task = self.complete.vector_env.task
-        self.frame_skip = task.frame_skip
-        self.batch = Batch(task.model, ROWS)
-        self.bound = [self.batch.bind(name) for name in task.fields]
-        for env in (*self.workers.values(), self.complete):
+        self.others["dummy"] = make_single_envs(
+            case.single, case.rows, seed=seed, vec_env_cls=DummyVecEnv
+        )
+        for mode in ("sync", "async"):
+            self.others[mode] = gym.make_vec(
+                case.single, num_envs=case.rows, vectorization_mode=mode
+            )
+        for env in self.others.values():
             env.reset()
-        self.rng = np.random.default_rng(seed)
 
     def draw(self) -> None:
         """Draw a round's actions, and record the states that complete stepping goes through."""
         motors = self.complete.action_space.shape
         assert motors is not None
-        shape = (self.num_steps, ROWS, *motors)
+        shape = (self.case.steps, self.case.rows, *motors)
         self.actions = self.rng.uniform(-1, 1, shape).astype(np.float32)
         self.start = self.complete.get_state()
         physics = self.complete.vector_env.simulation.batch.state
@@ -81,10 +150,10 @@ class Contenders:
             self.complete.step(action)
         self.end = self.complete.get_state()
 
-    def names(self) -> dict[str, Callable[[], float]]:
+    def named(self) -> dict[str, Measure]:
         """Return the contenders by name."""
-        pools = {f"subproc-{num}": self._pool(num) for num in WORKERS}
-        return {"bare": self.bare, "complete": self.sb3, "vector": self.gymnasium, **pools}
+        others = {name: self._other(env) for name, env in self.others.items()}
+        return {"bare": self.bare, "complete": self.sb3, "vector": self.gymnasium, **others}
 
     def bare(self) -> float:
         """Step `mujoco.batch` alone."""
@@ -110,14 +179,16 @@ class Contenders:
         self.vector.set_state(self.start)
         return _rate(lambda index, action: self.vector.step(action), self.actions)
 
-    def _pool(self, num: int) -> Callable[[], float]:
-        """Step as many single environments as there are workers, for as many steps in all."""
-        actions = self.actions.reshape(-1, num, self.actions.shape[-1])
-        return lambda: _rate(lambda index, action: self.workers[num].step(action), actions)
+    def _other(self, env: Any) -> Measure:
+        """Step so many single environments, for as many steps in all."""
+        actions = self.actions.reshape(-1, env.num_envs, self.actions.shape[-1])
+        if isinstance(env.action_space, gym.spaces.Box) and env.action_space.dtype == np.float64:
+            actions = actions.astype(np.float64)
+        return lambda: _rate(lambda index, action: env.step(action), actions)
 
     def close(self) -> None:
         """End the worker processes."""
-        for env in self.workers.values():
+        for env in self.others.values():
             env.close()
 
 
@@ -129,101 +200,37 @@ def _rate(step: Callable[[int, np.ndarray], object], actions: np.ndarray) -> flo
     return actions.shape[0] * actions.shape[1] / (time.perf_counter() - start)
 
 
-def measure(num_legs: int, rounds: int, seed: int) -> dict[str, list[float]]:
+def measure(case: Case, rounds: int, seed: int) -> dict[str, list[float]]:
     """Return steps per second of every contender, one number a round."""
-    contenders = Contenders(num_legs, seed)
-    rates: dict[str, list[float]] = {}
+    contenders = Contenders(case, seed)
+    contenders.draw()
+    names = contenders.named()
+
+    def turn(name: str) -> Measure:
+        return lambda: contenders.named()[name]()  # on the round's own actions
+
     try:
-        for index in range(rounds + 1):
-            contenders.draw()
-            order = list(contenders.names().items())
-            turn = index % len(order)  # nobody always goes first
-            for name, run in order[turn:] + order[:turn]:
-                rate = run()
-                if index:  # the first round warms up
-                    rates.setdefault(name, []).append(rate)
+        rates = alternate({name: turn(name) for name in names}, rounds, contenders.draw)
     finally:
         contenders.close()
-    best = max((f"subproc-{num}" for num in WORKERS), key=lambda name: np.median(rates[name]))
-    return {**rates, "subproc": rates[best]}
+    pools = [name for name in rates if name.startswith("subproc")]
+    if pools:
+        rates["subproc"] = rates[max(pools, key=lambda name: float(np.median(rates[name])))]
+    return rates
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Return the median, the quartiles and the extremes."""
-    names = ("minimum", "lower_quartile", "median", "upper_quartile", "maximum")
-    return dict(zip(names, np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist(), strict=True))
-
-
-def ratios(num_legs: int, rates: dict[str, list[float]]) -> list[dict]:
-    """Return the ratios that have a goal, taken round by round."""
-    found = []
-    for (above, below, legs), goal in GOALS.items():
-        if legs == num_legs:
-            values = [one / other for one, other in zip(rates[above], rates[below], strict=True)]
-            spread = summary(values)
-            row = {"num_legs": legs, "ratio": f"{above} / {below}", "goal": goal}
-            found.append(row | spread | {"reached": spread["median"] >= goal})
-    return found
-
-
-def report(bodies: dict[int, dict], found: list[dict]) -> None:
-    """Print the tables."""
-    print(f"\n{'legs':>4}  {'contender':12} {'steps/s':>9}   quartiles")
-    for legs, rates in bodies.items():
-        for name, row in rates.items():
-            spread = f"{row['lower_quartile']:.0f} .. {row['upper_quartile']:.0f}"
-            print(f"{legs:>4}  {name:12} {row['median']:>9.0f}   {spread}")
-    print(f"\n{'legs':>4}  {'ratio':20} {'median':>7}   {'quartiles':15} {'goal':>5}")
-    for row in found:
-        spread = f"{row['lower_quartile']:.3f} .. {row['upper_quartile']:.3f}"
-        verdict = "reached" if row["reached"] else "MISSED"
-        line = f"{row['num_legs']:>4}  {row['ratio']:20} {row['median']:>7.3f}   {spread:15}"
-        print(f"{line} {row['goal']:>5.2f}  {verdict}")
-
-
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="Measure the speed of batched stepping.")
-    parser.add_argument("--legs", type=int, nargs="+", choices=sorted(STEPS), default=sorted(STEPS))
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file to write")
-    arguments = parser.parse_args()
-    load = os.getloadavg()
-    cores = len(os.sched_getaffinity(0))
-    print(f"{cores} cores, load {load[0]:.2f} (1 min) before; idle is what this needs.")
-    rates = {legs: measure(legs, arguments.rounds, arguments.seed) for legs in arguments.legs}
-    bodies = {legs: {name: summary(r) for name, r in body.items()} for legs, body in rates.items()}
-    found = [row for legs, body in rates.items() for row in ratios(legs, body)]
-    report(bodies, found)
-    packages = ("mujoco", "gymnasium", "stable-baselines3", "numpy")
-    document = {
-        "rows": ROWS,
-        "rounds": arguments.rounds,
-        "seed": arguments.seed,
-        "steps_per_round": {legs: STEPS[legs] for legs in arguments.legs},
-        "unit": "environment steps per second",
-        "cores": cores,
-        "processor": _processor(),
-        "load_before": load,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "steps_per_second": bodies,
-        "ratios": found,
-    }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"\nWritten to {arguments.out.name}.")
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-if __name__ == "__main__":
-    main()
+def run(rounds: int, seed: int) -> list[dict[str, Any]]:
+    """Measure all cases; each row holds steps per second, and ratios taken round by round."""
+    rows = []
+    for case in cases():
+        rates = measure(case, rounds, seed)
+        ratios = {
+            f"{ours} / {other}": ratio(rates[ours], rates[other])
+            for other, ours in OVER.items()
+            if other in rates
+        }
+        shown = {name: round(found["median"], 2) for name, found in ratios.items()}
+        print(f"{case.body:>4} x {case.rows:<5} threads {case.threads}: {shown}", flush=True)
+        row = {**dataclasses.asdict(case), "steps_per_second": summaries(rates), "ratios": ratios}
+        rows.append(row)
+    return rows

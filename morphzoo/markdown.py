@@ -79,11 +79,16 @@ def fill_readme(text: str, tables: Sequence[EpisodeTable]) -> str:
     several = {_FURTHER_RUN.sub("", t.policy) for t in tables if _FURTHER_RUN.search(t.policy)}
     runs = [table for table in tables if _FURTHER_RUN.sub("", table.policy) in several]
     first = [table for table in tables if not _FURTHER_RUN.search(table.policy)]
-    text = _fill(text, "transfer-table", markdown_table(first))
-    return _fill(text, "runs-table", runs_table(runs)) if runs else text
+    text = fill(text, "transfer-table", markdown_table(first))
+    return fill(text, "runs-table", runs_table(runs)) if runs else text
 
 
-def _fill(text: str, name: str, table: str) -> str:
+def fill(text: str, name: str, table: str) -> str:
+    """Return a page whose part between the markers of that name is this table.
+
+    Raises:
+        ValueError: The pair of markers is not there exactly once.
+    """
     first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
     pattern = re.compile(f"{re.escape(first)}.*?{re.escape(last)}", re.DOTALL)
     filled, count = pattern.subn(lambda found: f"{first}\n{table}\n{last}", text)

@@ -24,7 +24,7 @@ from morphzoo.spaces import MorphologySpace
 #: Keywords that differ from every default, a row for each policy.
 NON_DEFAULT = {
     "snowflake": dict(
-        hidden_size=32, num_layers=3, root_links=True, freeze=["update", "log_std"],
+        hidden_size=32, num_layers=3, root_links=True, fused=False, freeze=["update", "log_std"],
         value_head="graph",
         log_std_mode="motor", log_std_init=-1.0, part_lr_scale={"encoder": 0.5}, normalize=False,
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import report
 from morphzoo import zoo
 from morphzoo.markdown import fill_readme
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tables_of
@@ -47,17 +48,12 @@ def test_named_files_exist() -> None:
 
 
 def test_speeds_are_those_of_the_results_file() -> None:
-    stored = json.loads((ROOT / "benchmarks/results/stepping.json").read_text())
-    rows = {
-        "complete / bare": "bare `mujoco.batch`",
-        "complete / subproc": "Stable-Baselines3's `Sub",
-    }
-    for ratio, start in rows.items():
-        medians = {r["num_legs"]: r["median"] for r in stored["ratios"] if r["ratio"] == ratio}
-        cells = f" | {medians[6]:.2f} | {medians[20]:.2f} |"
-        assert [line for line in README.splitlines() if line.startswith(f"| {start}")][0].endswith(
-            cells
-        )
+    document = json.loads((ROOT / "benchmarks/results.json").read_text())
+    assert README == report.filled(README, {"speed": report.summary_table(document)})
+    page = (ROOT / "docs/speed.md").read_text()
+    assert page == report.filled(page, report.tables(document))
+    marked = set(re.findall(r"<!-- (\w+) -->", page))
+    assert marked == report.tables(document).keys(), "a part was not measured"
 
 
 def test_named_targets_exist() -> None:

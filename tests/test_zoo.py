@@ -45,7 +45,7 @@ NON_DEFAULT = {
     },
     "nervenet": {
         "hidden_size": 16, "num_layers": 2, "root_links": True, "log_std_mode": "motor",
-        "normalize": False, "freeze": ["embedding"],
+        "normalize": False, "freeze": ["embedding"], "fused": False,
     },
     "mlp": {"hidden_sizes": [32, 16, 8], "log_std_mode": "type", "log_std_init": -2.0},
 }  # fmt: skip
@@ -125,7 +125,7 @@ def test_every_policy_has_a_row_without_defaults() -> None:
 
 def test_keywords_are_found_through_the_bases_and_end_at_ours() -> None:
     shared = {"log_std_init", "log_std_mode", "value_head", "freeze", "part_lr_scale", "normalize"}
-    graph = {"hidden_size", "num_layers", "root_links"}
+    graph = {"hidden_size", "num_layers", "root_links", "fused"}
     assert shared | graph <= policy_keywords(NerveNetPolicy).keys()
     assert policy_keywords(SnowflakePolicy) == policy_keywords(NerveNetPolicy)
     assert shared | {"hidden_sizes"} <= policy_keywords(MlpPolicy).keys()

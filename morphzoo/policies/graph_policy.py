@@ -57,6 +57,8 @@ class GraphPolicy(ActorCriticPolicy):
     part_names: tuple[str, ...] = ("log_std", "value")
     #: Whether the root is linked with every node; a subclass may offer it as a keyword.
     root_links: bool = False
+    #: Whether a graph network takes all its rounds in one step; a subclass may offer it as keyword.
+    fused: bool = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> GraphPolicy:
         """Keep the keywords as received, defaults filled in, here and nowhere else, for saving."""
@@ -142,7 +144,7 @@ class GraphPolicy(ActorCriticPolicy):
         self.reader = NodeReader(self.graph, self.schema, self.topology)
         self.normalizer = NodeNormalizer(self.reader.num_statistics)
         self.build_actor()
-        self.value = make_value_head(self.value_head, self.graph, self.schema)
+        self.value = make_value_head(self.value_head, self.graph, self.schema, fused=self.fused)
         motors = [self.graph.nodes[i] for i in motor_nodes(self.graph)]
         rows = [self.schema.types.index(node.type) for node in motors]
         if self.log_std_mode == "motor":

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from morphzoo.morphology import MorphologyGraph
+from morphzoo.policies.fused import fused_rounds, pays
 
 KINDS = ("root", "joint")
 
@@ -190,13 +191,20 @@ class GraphNetwork(nn.Module):
         num_types: rows of the embedding.
         size: width of a state, H (even).
         num_layers: message passing steps, T; a node hears others up to T links away.
+        fused: take all steps by `fused_rounds` where it pays; else one by one, as they read.
     """
 
     def __init__(
-        self, widths: Mapping[str, int], num_types: int, size: int, num_layers: int
+        self,
+        widths: Mapping[str, int],
+        num_types: int,
+        size: int,
+        num_layers: int,
+        *,
+        fused: bool = True,
     ) -> None:
         super().__init__()
-        self.num_layers = num_layers
+        self.num_layers, self.fused = num_layers, fused
         self.encoder = NodeEncoder(widths, size - size // 2)
         self.embedding = NodeEmbedding(num_types, size // 2)
         self.message = tanh_mlp([size] * 4, last_tanh=True)
@@ -208,6 +216,11 @@ class GraphNetwork(nn.Module):
         """States `float32[R, H]` after `num_layers` rounds of messages."""
         identity = self.embedding(types, batch.size)
         states = torch.cat([identity, self.encoder(observations)], dim=1)
+        if self.fused and pays(states):
+            sizes = [(rows.stop - rows.start) // batch.size for rows in batch.rows.values()]
+            cells = [p for kind in KINDS for p in self.update.kinds[kind].parameters()]
+            parameters = [*self.message.parameters(), *cells]
+            return fused_rounds(states, batch.adjacency, sizes, self.num_layers, parameters)
         for _ in range(self.num_layers):
             heard = batch.mean_of_neighbours(self.message(states))
             states = self.update(heard, states, batch)

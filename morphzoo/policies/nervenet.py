@@ -27,6 +27,8 @@ class NerveNetPolicy(GraphPolicy):
         hidden_size: width H of a node's state, even.
         num_layers: rounds of messages T; a node hears others up to T links away.
         root_links: also link the root with every node.
+        fused: where it is faster, take all rounds in one step of automatic differentiation, which
+            rounds its sums otherwise (`morphzoo.policies.fused`); False: one by one, as they read.
         **kwargs: the keywords of `GraphPolicy`; `freeze` and `part_lr_scale` take `part_names`.
 
     Raises:
@@ -45,20 +47,22 @@ class NerveNetPolicy(GraphPolicy):
         hidden_size: int = 64,
         num_layers: int = 4,
         root_links: bool = False,
+        fused: bool = True,
         **kwargs: Any,
     ) -> None:
         if hidden_size < 2 or hidden_size % 2:
             raise ValueError(f"hidden_size: expected an even number from 2, found {hidden_size}")
         if num_layers < 1:
             raise ValueError(f"num_layers: expected 1 or more, found {num_layers}")
-        self.hidden_size, self.num_layers, self.root_links = hidden_size, num_layers, root_links
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.root_links, self.fused = root_links, fused
         super().__init__(observation_space, action_space, lr_schedule, use_sde, **kwargs)
 
     def build_actor(self) -> None:
         """Create the graph network and the decoder."""
         size = self.hidden_size
         self.network = GraphNetwork(
-            self.schema.widths, len(self.schema.types), size, self.num_layers
+            self.schema.widths, len(self.schema.types), size, self.num_layers, fused=self.fused
         )
         self.decoder = tanh_mlp([size, size, size, 1], last_tanh=False)
 

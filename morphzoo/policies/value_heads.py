@@ -49,9 +49,11 @@ class GraphValueHead(nn.Module):
 
     transfers = True
 
-    def __init__(self, schema: NodeSchema, size: int = 64, num_layers: int = 4) -> None:
+    def __init__(
+        self, schema: NodeSchema, size: int = 64, num_layers: int = 4, *, fused: bool = True
+    ) -> None:
         super().__init__()
-        self.network = GraphNetwork(schema.widths, len(schema.types), size, num_layers)
+        self.network = GraphNetwork(schema.widths, len(schema.types), size, num_layers, fused=fused)
         self.readout = nn.Sequential(
             tanh_mlp([2 * size, size, size], last_tanh=True), orthogonal_linear(size, 1, 0.0)
         )
@@ -72,8 +74,10 @@ class GraphValueHead(nn.Module):
         return self.readout(torch.cat(means, dim=1))
 
 
-def make_value_head(name: str, graph: MorphologyGraph, schema: NodeSchema) -> nn.Module:
-    """The value head of that name.
+def make_value_head(
+    name: str, graph: MorphologyGraph, schema: NodeSchema, *, fused: bool = True
+) -> nn.Module:
+    """The value head of that name; `fused` is `GraphNetwork`'s.
 
     Raises:
         ValueError: if there is none.
@@ -81,5 +85,5 @@ def make_value_head(name: str, graph: MorphologyGraph, schema: NodeSchema) -> nn
     if name == "mlp":
         return FlatValueHead(graph)
     if name == "graph":
-        return GraphValueHead(schema)
+        return GraphValueHead(schema, fused=fused)
     raise ValueError(f"value_head: expected 'mlp' or 'graph', found {name!r}")
