@@ -97,14 +97,13 @@ class Contenders:
     def products(self) -> int:
         """Multiplications that one body's update needs; none for frozen weights' gradients."""
         policy = self.policies["fused"]
-        nodes, motors = policy.graph.num_nodes, policy.graph.action_size
-        square, rounds = policy.hidden_size**2, policy.num_layers
+        graph, size, rounds = policy.graph, policy.hidden_size, policy.num_layers
         # Message 3, cell 6; backwards as much for the states, and the cell's weights once more.
-        through = nodes * rounds * (2 * (3 + 6) + 6) * square
-        decoder = motors * 2 * 2 * square
-        encoder = sum(policy.schema.widths.values()) * policy.hidden_size // 2 * nodes // 2
-        value = 3 * (policy.observation_space.shape[0] * 64 + 64 * 64)
-        return through + decoder + encoder + value
+        network = graph.num_nodes * rounds * (2 * (3 + 6) + 6) * size**2
+        decoder = 2 * graph.action_size * (2 * size**2 + size)  # there, and back for the states
+        encoder = sum(policy.schema.widths[node.kind] * size // 2 for node in graph.nodes)
+        value = [graph.observation_size * 64, 64 * 64, 64]
+        return network + decoder + encoder + 2 * sum(value) + sum(value[1:])
 
 
 def measure(num_legs: int, rounds: int, seed: int) -> dict[str, dict[str, list[float]]]:
