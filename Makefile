@@ -20,8 +20,9 @@ ARGS ?=
 # The stamp carries a checksum, so that .venv follows the content of the two files and not their dates.
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
-# Spinning threads of torch slow MuJoCo's down; a waiting thread must sleep.
+# Spinning threads of torch slow MuJoCo's down: a waiting thread must sleep, but not between two operations.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 20000
 
 .PHONY: help venv transfer test test-slow test-render lint format bench check-results scores readme clean distclean
 

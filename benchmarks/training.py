@@ -129,5 +129,6 @@ def _workers_bytes() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     policy, envs, *numbers = sys.argv[1:]
     print(json.dumps(train(policy, envs, *map(int, numbers))))

@@ -13,8 +13,9 @@ import gymnasium as gym
 def run_script(main: Callable[[], int]) -> int:
     """Run a script's `main` and return the process's exit status.
 
-    Torch's threads are told to sleep while they wait, since spinning ones slow the simulation; that
-    works because `main` imports torch and this module does not.
+    Torch's threads are told to sleep soon when they wait, since spinning ones slow the simulation,
+    but not at once, since waking them for every operation slows an update more. That works
+    because `main` imports torch and this module does not.
 
     Args:
         main: Parses, calls, prints; returns the exit status.
@@ -23,6 +24,7 @@ def run_script(main: Callable[[], int]) -> int:
         What `main` returns; 2 after an error in what was asked for, 130 after Ctrl-C.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     name = Path(sys.argv[0]).name
     try:
         status = main()
