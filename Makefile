@@ -97,7 +97,8 @@ SNOWFLAKE := snowflake-centipede-6
 # The published scores: 100 episodes, stored in the checkpoints, docs/transfer.* and the README.
 scores: $(STAMP)
 	$(BIN)/python zoo_scripts/evaluate_transfer.py --episodes 100 --both --store \
-	  --policies $(SNOWFLAKE) $(SNOWFLAKE)-long $(SNOWFLAKE)-long-seed-1 mlp-centipede-6 random \
+	  --policies $(SNOWFLAKE) $(SNOWFLAKE)-seed-0 $(SNOWFLAKE)-first \
+	  $(SNOWFLAKE)-long $(SNOWFLAKE)-long-seed-1 mlp-centipede-6 random \
 	  --json docs/transfer.json --csv docs/transfer.csv --plot docs/transfer.png $(ARGS)
 	$(MAKE) readme
 

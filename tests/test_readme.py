@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import report
 from morphzoo import zoo
-from morphzoo.markdown import fill_readme
+from morphzoo.markdown import fill, fill_readme, runs_table
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tables_of
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +54,14 @@ def test_speeds_are_those_of_the_results_file() -> None:
     assert page == report.filled(page, report.tables(document))
     marked = set(re.findall(r"<!-- (\w+) -->", page))
     assert marked == report.tables(document).keys(), "a part was not measured"
+
+
+def test_trials_are_those_of_their_results_file() -> None:
+    page = (ROOT / "docs/training.md").read_text()
+    trials = read_results(ROOT / "docs/trials.json")
+    assert {t.policy for t in trials} == {"trial 0", "trial 1"}
+    assert {t.episodes for t in trials} == {100}
+    assert page == fill(page, "trials-table", runs_table(trials))
 
 
 def test_named_targets_exist() -> None:
