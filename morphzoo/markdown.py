@@ -16,7 +16,7 @@ from morphzoo.tables import (
     whole,
 )
 
-_FURTHER_RUN = re.compile(r"(-first|-long|-seed-\d+)+$")  # how the runs beside a bundled one are called
+_FURTHER_RUN = re.compile(r"(-first|-long|-seed-\d+)+$")  # runs beside a bundled one
 
 
 def markdown_table(tables: Sequence[EpisodeTable]) -> str:
