@@ -8,6 +8,7 @@ the same fields bound.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable
@@ -107,9 +108,8 @@ class Contenders:
         self.bound = [self.batch.bind(name) for name in task.fields]
         self.complete.reset()
         if case.body == "ant" and importlib.util.find_spec("envpool"):
-            import envpool
-
-            self.others["envpool"] = envpool.make_gymnasium(
+            make = importlib.import_module("envpool").make_gymnasium
+            self.others["envpool"] = make(
                 "Ant-v5", num_envs=case.rows, num_threads=case.threads, seed=seed
             )
             self.others["envpool"].reset()
