@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.measuring import alternate, summaries
 from benchmarks.updates import BATCH, Contenders
+from morphzoo.actors import torch_threads
 from morphzoo.policies import fused
 
 LEGS = (6, 20)
@@ -99,9 +100,7 @@ class Replay:
 def run(rounds: int, seed: int) -> list[dict[str, Any]]:
     """Measure on one thread."""
     rows = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         for legs in LEGS:
             contenders = Contenders(legs, seed)
             replay = Replay(contenders)
@@ -116,6 +115,4 @@ def run(rounds: int, seed: int) -> list[dict[str, Any]]:
             shown = {name: f"{1e3 * found['median']:.1f} ms" for name, found in seconds.items()}
             print(f"{legs:>4} legs: {shown}", flush=True)
             rows.append({"legs": legs, "seconds": seconds})
-    finally:
-        torch.set_num_threads(threads)
     return rows

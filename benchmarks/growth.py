@@ -10,22 +10,20 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import alternate, summary
+from benchmarks.updates import BATCH, update_seconds
+from morphzoo.actors import torch_threads
 from morphzoo.policies.snowflake import SnowflakePolicy
 from morphzoo.sb3 import make_vec_env
 
 LEGS = (4, 6, 8, 12, 20, 30, 50, 100)
-ROWS, BATCH = 64, 256
+ROWS = 64
 
 
 def run(rounds: int, seed: int) -> dict[str, Any]:
     """Measure all bodies alternately and fit the exponents."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         steps = alternate({str(n): _Steps(n, seed) for n in LEGS}, rounds)
         updates = alternate({str(n): _Update(n, seed) for n in LEGS}, rounds)
-    finally:
-        torch.set_num_threads(threads)
     found: dict[str, Any] = {}
     for name, seconds in (("simulation", steps), ("update", updates)):
         fits = [_exponent([seconds[str(n)][i] for n in LEGS]) for i in range(rounds)]
@@ -72,8 +70,4 @@ class _Update:
         env.close()
 
     def __call__(self) -> float:
-        self.policy.optimizer.zero_grad()
-        start = time.perf_counter()
-        values, log_prob, _ = self.policy.evaluate_actions(self.observations, self.actions)
-        (values.sum() + log_prob.sum()).backward()
-        return time.perf_counter() - start
+        return update_seconds(self.policy, self.observations, self.actions)

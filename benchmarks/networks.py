@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from morphzoo.policies.message_passing import KINDS, GraphNetwork
+from morphzoo.policies.message_passing import GraphNetwork
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.snowflake import SnowflakePolicy
 
 
-class EdgeNetwork(nn.Module):
+class EdgeNetwork(GraphNetwork):
     """A graph network as PyTorch Geometric's users write it: one message an edge, a batched graph.
 
     Encoder, embedding and cells are those of ours; each kind's cell runs on the rows of its kind.
@@ -21,7 +21,7 @@ class EdgeNetwork(nn.Module):
 
     def __init__(self, like: GraphNetwork) -> None:
         """Take the modules of a network of ours, so that both compute the same."""
-        super().__init__()
+        nn.Module.__init__(self)
         message_passing = importlib.import_module("torch_geometric.nn").MessagePassing
 
         class Messages(message_passing):  # its base is imported only where it is asked for
@@ -37,23 +37,21 @@ class EdgeNetwork(nn.Module):
             def message(self, x_j: torch.Tensor) -> torch.Tensor:
                 return self.function(x_j)
 
-        self.like = like
+        self.num_layers = like.num_layers
+        self.encoder, self.embedding = like.encoder, like.embedding
+        self.message, self.update = like.message, like.update
         self.messages = Messages(like.message)
         self.edges: dict[int, torch.Tensor] = {}
 
     def forward(self, observations: Any, types: torch.Tensor, batch: Any) -> torch.Tensor:
         """States after all rounds, as `GraphNetwork`."""
-        edges = self.edges.setdefault(batch.size, _batched_edges(batch))
-        identity = self.like.embedding(types, batch.size)
-        states = torch.cat([identity, self.like.encoder(observations)], dim=1)
-        for _ in range(self.like.num_layers):
-            heard = self.messages(states, edges)
-            states = torch.cat(
-                [
-                    self.like.update.kinds[kind](heard[batch.rows[kind]], states[batch.rows[kind]])
-                    for kind in KINDS
-                ]
-            )
+        if batch.size not in self.edges:
+            self.edges[batch.size] = _batched_edges(batch)
+        identity = self.embedding(types, batch.size)
+        states = torch.cat([identity, self.encoder(observations)], dim=1)
+        for _ in range(self.num_layers):
+            heard = self.messages(states, self.edges[batch.size])
+            states = self.update(heard, states, batch)
         return states
 
 
@@ -71,15 +69,7 @@ class EdgeSnowflakePolicy(SnowflakePolicy):
     def build_actor(self) -> None:
         """Create the graph network and the decoder."""
         super().build_actor()
-        self.edge_network = EdgeNetwork(self.network)
-
-    def action_means(self, entries: torch.Tensor) -> torch.Tensor:
-        """Mean actions `float32[B, A]`."""
-        batch = self.topology.batch(entries.shape[0])
-        states = self.edge_network(self.reader.rows(entries), self.reader.types, batch)
-        by_node = states.view(-1, batch.size, self.hidden_size)
-        driving = by_node.index_select(0, self.topology.action_position)
-        return self.decoder(driving).squeeze(-1).T
+        self.network = EdgeNetwork(self.network)
 
 
 class PlainSnowflakePolicy(SnowflakePolicy):

@@ -12,11 +12,21 @@ import torch
 import morphzoo  # noqa: F401  (registers the environments)
 from benchmarks.measuring import alternate, ratio, summaries
 from benchmarks.networks import POLICIES
+from morphzoo.actors import torch_threads
 
 LEGS = (6, 20, 50, 100)
 BATCH = 256
 INFERENCE = (1, 64)
 _FLOOR_ROWS, _FLOOR_TIMES = 4096, 20
+
+
+def update_seconds(policy: Any, observations: torch.Tensor, actions: torch.Tensor) -> float:
+    """Make the gradients of a batch, of means, log-std and values; return the seconds it took."""
+    policy.optimizer.zero_grad()
+    start = time.perf_counter()
+    values, log_prob, _ = policy.evaluate_actions(observations, actions)
+    (values.sum() + log_prob.sum()).backward()
+    return time.perf_counter() - start
 
 
 class Contenders:
@@ -55,15 +65,7 @@ class Contenders:
     def update(self, name: str) -> Callable[[], float]:
         """Gradients of a batch, of means, log-std and values: seconds."""
         policy = self.policies[name]
-
-        def run() -> float:
-            policy.optimizer.zero_grad()
-            start = time.perf_counter()
-            values, log_prob, _ = policy.evaluate_actions(self.observations, self.actions)
-            (values.sum() + log_prob.sum()).backward()
-            return time.perf_counter() - start
-
-        return run
+        return lambda: update_seconds(policy, self.observations, self.actions)
 
     def halved(self) -> float:
         """Our update with matrix products in bfloat16, where the processor has them: seconds."""
@@ -124,9 +126,7 @@ def measure(num_legs: int, rounds: int, seed: int) -> dict[str, dict[str, list[f
 def run(rounds: int, seed: int) -> list[dict[str, Any]]:
     """Measure all bodies on one thread."""
     rows = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         for num_legs in LEGS:
             for work, found in measure(num_legs, rounds, seed).items():
                 ratios = {
@@ -140,6 +140,4 @@ def run(rounds: int, seed: int) -> list[dict[str, Any]]:
                 print(f"{num_legs:>4} legs, {work}: {shown}", flush=True)
                 row = {"legs": num_legs, "work": work, "seconds": summaries(found)}
                 rows.append({**row, "ratios": ratios})
-    finally:
-        torch.set_num_threads(threads)
     return rows
