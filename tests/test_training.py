@@ -324,6 +324,17 @@ def test_score_by_hand() -> None:
     assert score(scores, recipe.override({"score_weights": {SIX: 2}})) == 40.0
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_training_on_a_gpu_pauses_and_resumes(uninterrupted: Path, tmp_path: Path) -> None:
+    recipe = TINY.override({"device": "cuda"})
+    train(recipe, tmp_path / "run", progress=False, pause_at=600)
+    final = train(recipe, tmp_path / "run", progress=False, resume=True)
+    found, on_cpu = (read_curve(run / "curve.csv") for run in (final.parent, uninterrupted))
+    for name in ("step", "updates", "learning_rate"):  # actions are drawn by another generator
+        np.testing.assert_array_equal(found[name], on_cpu[name])
+    assert np.isfinite(found["value_loss"]).all()
+
+
 def test_tensorboard(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     train(TINY.override({"steps": 64}), tmp_path, progress=False, tensorboard=True)

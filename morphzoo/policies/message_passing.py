@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from morphzoo.morphology import MorphologyGraph
+from morphzoo.policies.compiled import compiled, compiles
 from morphzoo.policies.fused import fused_rounds, pays
 
 KINDS = ("root", "joint")
@@ -191,7 +192,8 @@ class GraphNetwork(nn.Module):
         num_types: rows of the embedding.
         size: width of a state, H (even).
         num_layers: message passing steps, T; a node hears others up to T links away.
-        fused: take all steps by `fused_rounds` where it pays; else one by one, as they read.
+        fused: take all steps by `fused_rounds` where it pays, and compiled in training on a GPU;
+            else one by one, as they read.
     """
 
     def __init__(
@@ -221,6 +223,12 @@ class GraphNetwork(nn.Module):
             cells = [p for kind in KINDS for p in self.update.kinds[kind].parameters()]
             parameters = [*self.message.parameters(), *cells]
             return fused_rounds(states, batch.adjacency, sizes, self.num_layers, parameters)
+        if self.fused and compiles(states):
+            return compiled(GraphNetwork.rounds)(self, states, batch)
+        return self.rounds(states, batch)
+
+    def rounds(self, states: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
+        """Take all message passing steps one by one, `float32[R, H]` to `float32[R, H]`."""
         for _ in range(self.num_layers):
             heard = batch.mean_of_neighbours(self.message(states))
             states = self.update(heard, states, batch)
