@@ -103,7 +103,7 @@ scores: $(STAMP)
 	$(MAKE) readme
 
 readme: $(STAMP)
-	$(BIN)/python zoo_scripts/readme_table.py docs/transfer.json
+	$(BIN)/python zoo_scripts/readme_table.py
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

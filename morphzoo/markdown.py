@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from morphzoo.results import ACTIONS, RANDOM, EpisodeTable
 from morphzoo.tables import (
@@ -66,16 +66,29 @@ def runs_table(tables: Sequence[EpisodeTable]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def fill_readme(text: str, tables: Sequence[EpisodeTable]) -> str:
-    """Return a README whose two tables between markers are those of these scores.
+def fill_readme(text: str, scores: Mapping[str, Sequence[EpisodeTable]]) -> str:
+    """Return a README whose tables between markers are those of these scores.
 
-    `transfer-table` holds every policy but further runs (other seeds, longer trainings);
-    `runs-table` holds the policies that have further runs, each with all of them.
+    Args:
+        text: The README.
+        scores: By the name of their results file. Those of `transfer` fill `transfer-table`, which
+            holds every policy but further runs (other seeds, longer trainings), and `runs-table`,
+            which holds the policies that have further runs, each with all of them. Those of any
+            other name fill `<name>-table`, a run a row.
 
     Raises:
         ValueError: A pair of markers such as `<!-- transfer-table -->`, `<!-- /transfer-table -->`
             is not there exactly once.
     """
+    for name, tables in scores.items():
+        if name == "transfer":
+            text = _fill_transfer(text, tables)
+        else:
+            text = fill(text, f"{name}-table", runs_table(tables))
+    return text
+
+
+def _fill_transfer(text: str, tables: Sequence[EpisodeTable]) -> str:
     several = {_FURTHER_RUN.sub("", t.policy) for t in tables if _FURTHER_RUN.search(t.policy)}
     runs = [table for table in tables if _FURTHER_RUN.sub("", table.policy) in several]
     first = [table for table in tables if not _FURTHER_RUN.search(table.policy)]

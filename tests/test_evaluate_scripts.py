@@ -163,7 +163,7 @@ def test_readme_is_filled_and_then_up_to_date(
     tmp_path: Path,
     scores: list[EpisodeTable],
 ) -> None:
-    readme, results = tmp_path / "README.md", tmp_path / "scores.json"
+    readme, results = tmp_path / "README.md", tmp_path / "transfer.json"
     readme.write_text("# Ä\n<!-- transfer-table -->\nold\n<!-- /transfer-table -->\nbelow\n")
     write_results(results, scores)
     words = [str(results), "--readme", str(readme)]
@@ -195,7 +195,7 @@ def test_readme_is_filled_and_then_up_to_date(
 )
 def test_readme_without_its_place(text: str, scores: list[EpisodeTable]) -> None:
     with pytest.raises(ValueError, match="put the two lines where"):
-        markdown.fill_readme(text, scores)
+        markdown.fill_readme(text, {"transfer": scores})
 
 
 def test_further_runs_have_a_table_of_their_own(scores: list[EpisodeTable]) -> None:
@@ -207,9 +207,9 @@ def test_further_runs_have_a_table_of_their_own(scores: list[EpisodeTable]) -> N
     ]
     markers = "<!-- {0} -->\n<!-- /{0} -->\n"
     text = markers.format("transfer-table") + "between\n" + markers.format("runs-table")
-    filled = markdown.fill_readme(text, scores + further)
+    filled = markdown.fill_readme(text, {"transfer": scores + further})
     above, below = filled.split("between")
-    assert above == markdown.fill_readme(text, scores).split("between")[0]
+    assert above == markdown.fill_readme(text, {"transfer": scores}).split("between")[0]
     assert below.splitlines()[2:] == [
         "| sampled / mean actions | Centipede-6 | Centipede-8 |",
         "| --- | --- | --- |",
@@ -218,8 +218,14 @@ def test_further_runs_have_a_table_of_their_own(scores: list[EpisodeTable]) -> N
         "| `snow-long` |  /  | 5 /  |",
         "<!-- /runs-table -->",
     ]
+    other = markdown.fill_readme(markers.format("hopper-table"), {"hopper": scores[:1]})
+    assert other.splitlines()[1:4] == [
+        "| sampled / mean actions | Centipede-6 |",
+        "| --- | --- |",
+        "| `snow` | 3050 /  |",
+    ]
     with pytest.raises(ValueError, match="runs-table"):
-        markdown.fill_readme(markers.format("transfer-table"), scores + further)
+        markdown.fill_readme(markers.format("transfer-table"), {"transfer": scores + further})
 
 
 def test_csv_reads_back(scores: list[EpisodeTable]) -> None:

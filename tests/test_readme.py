@@ -19,7 +19,12 @@ from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tabl
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-RESULTS = ROOT / "docs/transfer.json"
+RESULTS = {
+    path.stem: path
+    for path in sorted((ROOT / "docs").glob("*.json"))
+    if f"<!-- {path.stem}-table -->" in README
+}
+SNOWFLAKE = "snowflake-centipede-6"
 BODIES = [f"morphzoo/Centipede-{legs}-v0" for legs in (6, 8, 10, 12, 20)]
 
 
@@ -71,28 +76,42 @@ def test_named_targets_exist() -> None:
 
 
 @pytest.fixture(scope="module")
-def scores() -> list[EpisodeTable]:
-    return read_results(RESULTS)
+def scores() -> dict[str, list[EpisodeTable]]:
+    return {name: read_results(path) for name, path in RESULTS.items()}
 
 
-def test_transfer_table_is_that_of_the_results_file(scores: list[EpisodeTable]) -> None:
+def test_tables_are_those_of_the_results_files(scores: dict[str, list[EpisodeTable]]) -> None:
     assert fill_readme(README, scores) == README, "run make readme"
-    assert {(t.env, t.actions) for t in scores if t.policy == "snowflake-centipede-6"} == {
+    marked = set(re.findall(r"<!-- ([\w-]+)-table -->", README)) - {"runs"}
+    assert marked == scores.keys(), "a table has no results file"
+    assert {(t.env, t.actions) for t in scores["transfer"] if t.policy == SNOWFLAKE} == {
         (body, actions) for body in BODIES for actions in ("sampled", "mean")
     }
 
 
-def test_published_scores_keep_to_the_protocol(scores: list[EpisodeTable]) -> None:
-    for table in scores:
+def test_every_bundled_checkpoint_is_in_one_table(scores: dict[str, list[EpisodeTable]]) -> None:
+    shown = [name for tables in scores.values() for name in {t.policy for t in tables} - {RANDOM}]
+    assert sorted(shown) == sorted(zoo.bundled())
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_published_scores_keep_to_the_protocol(
+    scores: dict[str, list[EpisodeTable]], name: str
+) -> None:
+    for table in scores[name]:
         assert table.episodes >= 100
         assert table.seeds.min() >= TEST_SEED
         assert len(set(table.seeds)) == table.episodes
 
 
-def test_checkpoints_carry_the_same_scores(scores: list[EpisodeTable]) -> None:
-    for name in {table.policy for table in scores} - {RANDOM}:
-        stored = {(t.env, t.actions): t for t in tables_of(zoo.read_results(name))}
-        for table in (t for t in scores if t.policy == name):
-            own = stored[table.env, table.actions]
-            np.testing.assert_array_equal(own.seeds, table.seeds)
-            np.testing.assert_array_equal(own.returns, table.returns)
+@pytest.mark.parametrize("name", RESULTS)
+def test_checkpoints_carry_the_same_scores(
+    scores: dict[str, list[EpisodeTable]], name: str
+) -> None:
+    for policy in {table.policy for table in scores[name]} - {RANDOM}:
+        stored = {(t.env, t.actions): t for t in tables_of(zoo.read_results(policy))}
+        shown = {(t.env, t.actions): t for t in scores[name] if t.policy == policy}
+        assert stored.keys() == shown.keys()
+        for key, table in shown.items():
+            np.testing.assert_array_equal(stored[key].seeds, table.seeds)
+            np.testing.assert_array_equal(stored[key].returns, table.returns)
