@@ -97,7 +97,7 @@ SNOWFLAKE := snowflake-centipede-6
 # The published scores: 100 episodes, stored in the checkpoints, docs/transfer.* and the README.
 scores: $(STAMP)
 	$(BIN)/python zoo_scripts/evaluate_transfer.py --episodes 100 --both --store \
-	  --policies $(SNOWFLAKE) $(SNOWFLAKE)-seed-0 $(SNOWFLAKE)-first \
+	  --policies $(SNOWFLAKE) $(SNOWFLAKE)-seed-0 $(SNOWFLAKE)-seed-2 $(SNOWFLAKE)-seed-3 $(SNOWFLAKE)-first \
 	  $(SNOWFLAKE)-long $(SNOWFLAKE)-long-seed-1 mlp-centipede-6 random \
 	  --json docs/transfer.json --csv docs/transfer.csv --plot docs/transfer.png $(ARGS)
 	$(MAKE) readme
