@@ -2,14 +2,20 @@
 
 from morphzoo.zoo.catalogue import bundled
 from morphzoo.zoo.checkpoint import annotate, load, read_config, read_results, save
+from morphzoo.zoo.hub import HubError, cached, pull, push, tagged
 from morphzoo.zoo.untrusted import CheckpointError
 
 __all__ = [
     "CheckpointError",
+    "HubError",
     "annotate",
     "bundled",
+    "cached",
     "load",
+    "pull",
+    "push",
     "read_config",
     "read_results",
     "save",
+    "tagged",
 ]
