@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,16 +36,30 @@ def small_policy(spaces, seed: int = 0) -> SnowflakePolicy:
     return SnowflakePolicy(*spaces, lambda _: 0.0, hidden_size=8, num_layers=1).eval()
 
 
-@pytest.fixture
-def checkpoint(home_spaces, tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def made(home_spaces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint, with a file beside it that must never travel."""
-    folder = zoo.save(small_policy(home_spaces), tmp_path / "legs", env_id=HOME, seed=3, steps=7)
+    folder = tmp_path_factory.mktemp("made") / "legs"
+    zoo.save(small_policy(home_spaces), folder, env_id=HOME, seed=3, steps=7)
     (folder / "policy.pkl").write_bytes(b"\x80\x04.")
     return folder
 
 
 @pytest.fixture
-def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def checkpoint(made: Path, tmp_path: Path) -> Path:
+    """A checkpoint of its own for each test."""
+    return shutil.copytree(made, tmp_path / "legs")
+
+
+@pytest.fixture(scope="session")
+def one_client() -> Iterator[None]:
+    """One client for all tests: making one reads a file of certificates."""
+    yield
+    close_session()
+
+
+@pytest.fixture
+def online(one_client: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the client make requests, wait for none, and keep to a cache and a token of the test."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
@@ -56,8 +70,7 @@ def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     for name in ("HF_ENDPOINT", remote.HUB):
         monkeypatch.delenv(name, raising=False)
-    yield tmp_path / "assets"
-    close_session()
+    return tmp_path / "assets"
 
 
 @pytest.fixture
@@ -83,9 +96,3 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def leftovers(folder: Path) -> list[Path]:
     """Everything in a cache but locks."""
     return [f for f in folder.rglob("*") if f.is_file() and f.name != ".lock"]
-
-
-def in_thread(call, *args) -> threading.Thread:
-    thread = threading.Thread(target=call, args=args, daemon=True)
-    thread.start()
-    return thread

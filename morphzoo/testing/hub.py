@@ -55,7 +55,7 @@ class HubServer:
 
     def start(self) -> HubServer:
         """Answer from now on, in a thread."""
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def stop(self) -> None:

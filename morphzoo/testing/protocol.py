@@ -201,5 +201,6 @@ class Protocol(Wire):
 
     def _must_see(self, repo: str) -> None:
         """Refuse whoever may not know of a private repository, as if there were none."""
-        if self.served.hub.state(repo)["private"] and not self._role():
+        role = self._role()  # a token that is unknown may not even see what all may
+        if self.served.hub.state(repo)["private"] and not role:
             raise Absent("repository", repo)

@@ -27,6 +27,10 @@ class Refused(Exception):
         self.status, self.code = status, code
 
 
+class _Answered(Exception):
+    """The answer is on its way, and there is no more to it."""
+
+
 class Wire(BaseHTTPRequestHandler):
     """One connection; a subclass has `routes` and the methods that they name."""
 
@@ -71,6 +75,8 @@ class Wire(BaseHTTPRequestHandler):
             self._json({"error": str(conflict)}, 409 if isinstance(conflict, Taken) else 412)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+        except _Answered:
+            pass
 
     def _fail_at_once(self) -> None:
         """Have those faults that need not know what was asked for."""
@@ -84,10 +90,10 @@ class Wire(BaseHTTPRequestHandler):
             raise BrokenPipeError
         if self.fault == "loop":
             self._send(302, b"", {"Location": self.path})
-            raise BrokenPipeError
+            raise _Answered
         if self.fault == "portal":
             self._send(200, b"<html>Log in to the network</html>", {"Content-Type": "text/html"})
-            raise BrokenPipeError
+            raise _Answered
         if self.fault == "stall" and "/resolve/" not in self.path:
             self._stall()
 

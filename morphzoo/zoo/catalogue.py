@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 
 from morphzoo.zoo.address import Address, address_in
+from morphzoo.zoo.json_schema import suggestion
 from morphzoo.zoo.pins import pins
-from morphzoo.zoo.schema import CONFIG, suggestion
+from morphzoo.zoo.schema import CONFIG
 from morphzoo.zoo.untrusted import CheckpointError, refuse, said, shown
 
 PRETRAINED = Path(__file__).parent / "pretrained"

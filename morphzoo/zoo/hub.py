@@ -11,6 +11,7 @@ from morphzoo.files import PathLike, locked, recover_folder
 from morphzoo.folder_hub import COMMIT, MAIN, REVISION, is_repo
 from morphzoo.zoo.address import Address, parse_address, repo_name
 from morphzoo.zoo.cache import Cached, cache_root, cached, remember, remembered, shelf
+from morphzoo.zoo.catalogue import bundled, locate
 from morphzoo.zoo.folder import FILES
 from morphzoo.zoo.parcel import MEDIA, Progress, agrees, incoming, outgoing, receive
 from morphzoo.zoo.pins import Pin, fits_pin, pin_of
@@ -55,7 +56,7 @@ def push(
     What was interrupted is finished by the same call; what is there already makes no new commit.
 
     Args:
-        folder: A folder that `save` wrote.
+        folder: A folder that `save` wrote, or a bundled name.
         repo_id: user/name, or user alone for the zoo's own name, {algo}-{policy}-{env}.
         private: Whether a new repository is; None leaves that to the hub.
         tag: A name for this version, such as v1; it is never moved.
@@ -72,7 +73,7 @@ def push(
         CheckpointError: The folder is no sound checkpoint, or holds what looks like a token.
         ValueError: The name or the tag is none.
     """
-    folder = Path(folder).expanduser()
+    folder = locate(folder) if folder in bundled() else Path(folder).expanduser()
     files = outgoing(folder)
     repo = repo_id if "/" in str(repo_id) else f"{repo_id}/{repo_name(read_config_of(folder))}"
     if not is_repo(repo):
@@ -91,10 +92,10 @@ def push(
     named = remote.tags(repo).get(tag) if tag else None
     if tag and named:
         _check_tag(remote, repo, tag, named, files)
+    tell, size = progress or (lambda *_: None), sum(map(len, files.values()))
+    tell(repo, 0, size)
     commit, url = _commit(remote, repo, files, there, create_pr)
-    if progress is not None:
-        size = sum(map(len, files.values()))
-        progress(repo, size, size)
+    tell(repo, size, size)
     if tag and not named:
         remote.tag(repo, tag, commit)
     return Published(repo, named or commit, url)

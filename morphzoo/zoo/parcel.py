@@ -106,7 +106,7 @@ def incoming(listing: Listing, where: str) -> dict[str, Sum]:
         remedy = "It is no checkpoint of morphzoo: check the name"
         refuse(where, f"the files {', '.join(NEEDED)}", f"none named {', '.join(missing)}", remedy)
     for name, sums in wanted.items():
-        if sums.size is None or (sums.sha256 is None and sums.oid is None):
+        if type(sums.size) is not int or not isinstance(sums.sha256 or sums.oid, str):
             refuse(f"{where}/{name}", "its size and checksum in the listing", "none", _NO_SUMS)
         if not 0 <= sums.size <= limits[name]:
             refuse(f"{where}/{name}", f"at most {limits[name]:,} bytes", f"{sums.size:,}", _AGAIN)
@@ -168,6 +168,7 @@ def _receive_file(
     advance: Callable[[int], None],
 ) -> None:
     """Fetch one file, and no more of it than was listed."""
+    assert sums.size is not None  # `incoming` has refused it
     where, size = f"{remote.url}/{repo}@{commit[:8]}/{name}", 0
     sha256, oid = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % sums.size, usedforsecurity=False)
     try:

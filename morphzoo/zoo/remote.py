@@ -119,7 +119,10 @@ class FolderRemote:
     def __init__(self, address: str) -> None:
         split = urlsplit(address)
         if split.netloc not in ("", "localhost") or not split.path.strip("/"):
-            raise HubError(f"{HUB} or endpoint: expected file:///dir; found {shown(address)}")
+            raise HubError(
+                f"{HUB} or endpoint: expected file:///dir; found {shown(address)}. Give the whole "
+                "path of the folder after file://."
+            )
         self.hub = FolderHub(Path(url2pathname(split.path)))
         self.url = self.hub.root.as_uri()
 

@@ -69,7 +69,10 @@ class WebRemote:
     def __init__(self, endpoint: str | None, token: Token) -> None:
         self.url = _checked(endpoint or HfApi().endpoint, token)
         self._token = token
-        self._about = {"library_name": "morphzoo", "library_version": morphzoo.__version__}
+        self._about: dict[str, Any] = {
+            "library_name": "morphzoo",
+            "library_version": morphzoo.__version__,
+        }
         self._api = HfApi(endpoint=self.url, token=token, **self._about)
 
     def listing(self, repo: str, revision: str) -> Listing:
@@ -223,15 +226,15 @@ def _sums(file: Any) -> Sum:
 def _checked(endpoint: str, token: Token) -> str:
     """Refuse an address that a token must not be sent to, or that must not be shown."""
     split = urlsplit(endpoint)
-    if split.username is not None or split.password is not None:
+    if "@" in split.netloc or split.query or split.fragment:
         raise HubError(
-            f"{HUB}, HF_ENDPOINT or endpoint: expected an address without a name or password in "
-            "it, which would end up in logs. Log in with `hf auth login`, or set HF_TOKEN."
+            f"{HUB}, HF_ENDPOINT or endpoint: expected an address without a name, password or "
+            "query in it, which would end up in logs. Log in with `hf auth login`, or set HF_TOKEN."
         )
-    if split.scheme not in ("http", "https") or not split.hostname or split.query or split.fragment:
+    if split.scheme not in ("http", "https") or not split.hostname:
         raise HubError(
-            f"{HUB}, HF_ENDPOINT or endpoint: expected https://..., http://localhost... or "
-            f"file:///dir; found {shown(endpoint)}"
+            f"{HUB}, HF_ENDPOINT or endpoint: expected https://host, http://localhost:port or "
+            f"file:///dir; found {shown(endpoint)}. Give one of these, or leave it out."
         )
     if split.scheme == "http" and not _is_loopback(split.hostname) and token is not False:
         raise HubError(
