@@ -121,6 +121,9 @@ def test_a_tag_is_never_moved(server: HubServer, checkpoint: Path, home_spaces) 
     assert server.hub.resolve(REPO) == server.hub.resolve(REPO, "v1") == first.revision
     second = zoo.push(checkpoint, REPO, tag="v2", endpoint=server.url)
     assert server.hub.state(REPO)["tags"] == {"v1": first.revision, "v2": second.revision}
+    again = zoo.pull(f"{REPO}@v1", endpoint=server.url)
+    assert zoo.push(again, REPO, tag="v1", endpoint=server.url).revision == first.revision
+    assert server.hub.resolve(REPO) == second.revision, "an old version took the branch back"
 
 
 def test_private_stays_private(

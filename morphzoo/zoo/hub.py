@@ -89,16 +89,20 @@ def push(
             f"{remote.url}: {repo} exists and is public: nothing was published. Make it private in "
             "its settings, give another name, or leave out private."
         )
-    named = remote.tags(repo).get(tag) if tag else None
-    if tag and named:
-        _check_tag(remote, repo, tag, named, files)
+    if tag and (named := remote.tags(repo).get(tag)):
+        if any(_difference(files, remote.listing(repo, named))):
+            raise HubError(
+                f"{remote.url}: the tag {tag} of {repo} names another version already: nothing was "
+                "published. Give a new tag; one that people rely on is not moved."
+            )
+        return Published(repo, named, f"{remote.url}/{repo}/commit/{named}")
     tell, size = progress or (lambda *_: None), sum(map(len, files.values()))
     tell(repo, 0, size)
     commit, url = _commit(remote, repo, files, there, create_pr)
     tell(repo, size, size)
-    if tag and not named:
+    if tag:
         remote.tag(repo, tag, commit)
-    return Published(repo, named or commit, url)
+    return Published(repo, commit, url)
 
 
 def pull(
@@ -175,24 +179,18 @@ def tagged(tag: str = "morphzoo", *, endpoint: str | None = None, token: Token =
     return [repo for repo in remote_of(endpoint, token).tagged(tag) if is_repo(repo)]
 
 
-def _check_tag(
-    remote: Remote, repo: str, tag: str, commit: str, files: Mapping[str, bytes]
-) -> None:
-    """Refuse a tag that names something else already."""
-    there = remote.listing(repo, commit)
-    if not all(agrees(there.files.get(name), data) for name, data in files.items()):
-        raise HubError(
-            f"{remote.url}: the tag {tag} of {repo} names another version already: nothing was "
-            "published. Give a new tag; one that people rely on is not moved."
-        )
+def _difference(files: Mapping[str, bytes], there: Listing) -> tuple[dict[str, bytes], list[str]]:
+    """Return which files a hub has not, or not so, and which of ours it has too many."""
+    add = {name: data for name, data in files.items() if not agrees(there.files.get(name), data)}
+    gone = [n for n in there.files if n not in files and (n in FILES or MEDIA.fullmatch(n))]
+    return add, gone
 
 
 def _commit(
     remote: Remote, repo: str, files: Mapping[str, bytes], there: Listing, create_pr: bool
 ) -> tuple[str, str]:
     """Publish what differs, in one commit; return the commit and its page."""
-    add = {name: data for name, data in files.items() if not agrees(there.files.get(name), data)}
-    gone = [n for n in there.files if n not in files and (n in FILES or MEDIA.fullmatch(n))]
+    add, gone = _difference(files, there)
     if not add and not gone and there.commit is not None:
         return there.commit, f"{remote.url}/{repo}/commit/{there.commit}"
     message = f"{'Update' if WEIGHTS in there.files else 'Publish'} a morphzoo checkpoint"

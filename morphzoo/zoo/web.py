@@ -93,7 +93,7 @@ class WebRemote:
     def chunks(self, repo: str, commit: str, path: str) -> Iterator[bytes]:
         """See `Remote`."""
         # Not snapshot_download: it takes whatever size comes, keeps what it had when it is stopped,
-        # and asks a server that has fallen silent again for more than six minutes.
+        # and, by its constants, asks a server that has fallen silent for six and a half minutes.
         url = hf_hub_url(repo, path, revision=commit, endpoint=self.url)
         headers = build_hf_headers(token=self._token, **self._about)
         options: dict[str, Any] = {"headers": headers, "timeout": _timeout()}
