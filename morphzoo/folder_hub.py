@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from morphzoo.files import locked, write_bytes_atomic, write_text_atomic
+from morphzoo.files import locked, recover_folder, write_bytes_atomic, write_text_atomic
 
 MAIN = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -244,6 +244,7 @@ class FolderHub:
         blob = self._folder(repo) / "blobs" / str(sums.sha256)
         blob.parent.mkdir(exist_ok=True)
         if not blob.exists():
+            recover_folder(blob)
             write_bytes_atomic(blob, data)
         return sums
 
@@ -259,10 +260,12 @@ class FolderHub:
         sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         file = self._commit_file(repo, sha)
         file.parent.mkdir(exist_ok=True)
+        recover_folder(file)
         write_text_atomic(file, text)
         return self.commit_of(repo, sha)
 
     def _write(self, repo: str, state: Mapping[str, Any]) -> None:
         """Replace a repository's `repo.json`."""
-        text = json.dumps(state, indent=1, sort_keys=True)
-        write_text_atomic(self._folder(repo) / "repo.json", text)
+        file = self._folder(repo) / "repo.json"
+        recover_folder(file)
+        write_text_atomic(file, json.dumps(state, indent=1, sort_keys=True))

@@ -88,8 +88,8 @@ def _fits(value: object, schema: Schema) -> bool:
     if "enum" in schema and value not in schema["enum"]:
         return False
     if isinstance(value, str):
-        # JSON Schema's $ is the very end, Python's is also before a last line break.
-        found = "pattern" not in schema or re.fullmatch(schema["pattern"], value)
+        # Patterns end in $(?!\n): Python's $ is before a last line break too, JSON Schema's is not.
+        found = "pattern" not in schema or re.search(schema["pattern"], value)
         longest = schema.get("maxLength", len(value))
         return bool(found) and schema.get("minLength", 0) <= len(value) <= longest
     return not isinstance(value, int | float) or value >= schema.get("minimum", value)

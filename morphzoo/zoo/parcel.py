@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -172,8 +173,10 @@ def _receive_file(
     where, size = f"{remote.url}/{repo}@{commit[:8]}/{name}", 0
     sha256, oid = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % sums.size, usedforsecurity=False)
     try:
-        with open(folder / name, "wb") as file:
-            for part in remote.chunks(repo, commit, name):
+        # Closed at once: a connection that is of no use any more must not wait for the collector.
+        parts = remote.chunks(repo, commit, name)
+        with open(folder / name, "wb") as file, contextlib.closing(parts):
+            for part in parts:
                 size += len(part)
                 if size > sums.size:
                     refuse(where, f"{sums.size:,} bytes, as listed", "more", _AGAIN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
@@ -68,7 +68,7 @@ class Remote(Protocol):
         """List a revision's files with their sums."""
         ...
 
-    def chunks(self, repo: str, commit: str, path: str) -> Iterator[bytes]:
+    def chunks(self, repo: str, commit: str, path: str) -> Generator[bytes, None, None]:
         """Read a file, part by part."""
         ...
 
@@ -135,7 +135,7 @@ class FolderRemote:
             commit = self.hub.commit_of(repo, self.hub.resolve(repo, revision))
             return Listing(commit.sha, commit.files, state["private"])
 
-    def chunks(self, repo: str, commit: str, path: str) -> Iterator[bytes]:
+    def chunks(self, repo: str, commit: str, path: str) -> Generator[bytes, None, None]:
         """See `Remote`."""
         with self._told(repo):
             yield self.hub.read(repo, commit, path)

@@ -55,7 +55,7 @@ def import_sb3_zip(path: PathLike, trust_pickle: bool = False) -> dict[str, torc
     where = f"{os.fspath(path)}: {POLICY}"
     _check_inner(data, where)
     if trust_pickle:
-        _log.warning("%s: unpickled, as you asked: any code in it has run", where)
+        _log.warning("%s: unpickled, as you asked: any code in it runs", where)
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # of unpickling: there is no end to what it may raise

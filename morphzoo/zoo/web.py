@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,7 +90,7 @@ class WebRemote:
             files = {file.rfilename: _sums(file) for file in info.siblings or []}
             return Listing(info.sha, files, info.private)
 
-    def chunks(self, repo: str, commit: str, path: str) -> Iterator[bytes]:
+    def chunks(self, repo: str, commit: str, path: str) -> Generator[bytes, None, None]:
         """See `Remote`."""
         # Not snapshot_download: it takes whatever size comes, keeps what it had when it is stopped,
         # and, by its constants, asks a server that has fallen silent for six and a half minutes.
