@@ -146,6 +146,16 @@ def locked(folder: PathLike) -> Iterator[None]:
         os.close(handle)
 
 
+def delete_unfinished(folder: PathLike) -> None:
+    """Delete the files that killed writes of here left in a folder and below.
+
+    Args:
+        folder: The folder; no other process writes there.
+    """
+    for left in Path(folder).rglob(f"{_ASIDE}*"):
+        left.unlink(missing_ok=True)
+
+
 def check_writable(folder: PathLike, needed_bytes: int = 0) -> Path:
     """Make a folder and make sure, before work starts, that results can be written there.
 

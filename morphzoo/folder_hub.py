@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from morphzoo.files import locked, recover_folder, write_bytes_atomic, write_text_atomic
+from morphzoo.files import delete_unfinished, locked, write_bytes_atomic, write_text_atomic
 
 MAIN = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -101,7 +102,7 @@ class FolderHub:
 
     def create(self, repo: str, *, private: bool = False) -> bool:
         """Make an empty repository; False where it is there already."""
-        with locked(self._folder(repo)):
+        with self._held(repo):
             if (self._folder(repo) / "repo.json").exists():
                 return False
             state = {"private": private, "branches": {}, "tags": {}, "pulls": {}}
@@ -180,7 +181,7 @@ class FolderHub:
             Moved: The branch is at another commit than `parent`.
         """
         self.state(repo)  # nothing is made, not even a lock, for one that is not there
-        with locked(self._folder(repo)):
+        with self._held(repo):
             state = self.state(repo)
             head = state["branches"].get(branch) or state["pulls"].get(branch)
             if parent is not None and parent != head:
@@ -206,7 +207,7 @@ class FolderHub:
             Taken: The tag exists, whatever it names.
         """
         self.state(repo)
-        with locked(self._folder(repo)):
+        with self._held(repo):
             state = self.state(repo)
             if name in state["tags"]:
                 raise Taken(f"{repo}: the tag {name} names {state['tags'][name]}")
@@ -234,6 +235,13 @@ class FolderHub:
             raise Absent("repository", repo)
         return self.root / repo
 
+    @contextlib.contextmanager
+    def _held(self, repo: str) -> Iterator[None]:
+        """Hold a repository for this process alone, without what a killed one left."""
+        with locked(self._folder(repo)):
+            delete_unfinished(self._folder(repo))
+            yield
+
     def _commit_file(self, repo: str, sha: str) -> Path:
         """Return the file of a commit."""
         return self._folder(repo) / "commits" / f"{sha}.json"
@@ -244,7 +252,6 @@ class FolderHub:
         blob = self._folder(repo) / "blobs" / str(sums.sha256)
         blob.parent.mkdir(exist_ok=True)
         if not blob.exists():
-            recover_folder(blob)
             write_bytes_atomic(blob, data)
         return sums
 
@@ -260,12 +267,10 @@ class FolderHub:
         sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         file = self._commit_file(repo, sha)
         file.parent.mkdir(exist_ok=True)
-        recover_folder(file)
         write_text_atomic(file, text)
         return self.commit_of(repo, sha)
 
     def _write(self, repo: str, state: Mapping[str, Any]) -> None:
         """Replace a repository's `repo.json`."""
         file = self._folder(repo) / "repo.json"
-        recover_folder(file)
         write_text_atomic(file, json.dumps(state, indent=1, sort_keys=True))

@@ -58,7 +58,7 @@ def test_publish_pull_evaluate_over_http(
         assert before.state_dict().keys() == after.state_dict().keys()
         assert all(torch.equal(v, after.state_dict()[k]) for k, v in before.state_dict().items())
         np.testing.assert_array_equal(played(before), played(after))
-    how = {"episodes": 2, "seed": 3, "num_threads": 1}
+    how = {"episodes": 1, "seed": 3, "num_threads": 1}
     tables = [evaluate(policy, HOME, **how) for policy in (before, after)]
     np.testing.assert_array_equal(tables[0].returns, tables[1].returns)
     assert np.ptp(played(before)) > 0

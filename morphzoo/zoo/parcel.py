@@ -15,7 +15,15 @@ from morphzoo.files import check_writable, folder_atomic
 from morphzoo.folder_hub import Sum, git_oid
 from morphzoo.zoo.folder import CARD, FILES, read_folder
 from morphzoo.zoo.pins import Pin, check_pin
-from morphzoo.zoo.records import RECIPE, RECIPE_LIMIT, RESULTS, RESULTS_LIMIT, read_record
+from morphzoo.zoo.records import (
+    CURVE,
+    CURVE_LIMIT,
+    RECIPE,
+    RECIPE_LIMIT,
+    RESULTS,
+    RESULTS_LIMIT,
+    read_record,
+)
 from morphzoo.zoo.remote import Listing, Remote, patiently
 from morphzoo.zoo.schema import CONFIG, CONFIG_LIMIT
 from morphzoo.zoo.untrusted import CheckpointError, read_bytes, refuse, shown
@@ -61,7 +69,7 @@ def outgoing(folder: Path) -> dict[str, bytes]:
     media = [name for name in names if MEDIA.fullmatch(name)]
     if left := [shown(name) for name in names if name not in (*FILES, *media)]:
         _log.warning("%s: not published: %s", folder, ", ".join(left[:5]))
-    limits = {**dict.fromkeys(FILES, RESULTS_LIMIT), RECIPE: RECIPE_LIMIT, **ALLOWED}
+    limits = {**ALLOWED, RECIPE: RECIPE_LIMIT, CURVE: CURVE_LIMIT}
     limits |= dict.fromkeys(media, MEDIA_LIMIT)
     files = {n: read_bytes(folder, n, limits[n]) for n in names if n in (*FILES, *media)}
     if CARD not in files:
