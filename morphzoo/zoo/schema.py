@@ -118,6 +118,7 @@ def check_env_id(value: object, where: Where) -> None:
     if value is None:
         return
     check_schema(value, _ENV_ID, where)
+    assert isinstance(value, str)
     if value not in gym.registry:
         ours = [name for name in gym.registry if name.startswith("morphzoo/")]
         close = ", ".join(difflib.get_close_matches(value, ours, n=2)) or "none alike"
