@@ -79,7 +79,7 @@ test-hub1: $(STAMP)
 	$(BIN)/python -m pip --python $(HUB1)/bin/python install -q 'huggingface_hub>=1,<2'
 	$(BIN)/python -c 'import site; print(*site.getsitepackages(), sep="\n")' \
 	  > "$$($(HUB1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/rest.pth"
-	MORPHZOO_HUB1_PYTHON=$(HUB1)/bin/python OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slow \
+	MORPHZOO_HUB1_PYTHON=$(CURDIR)/$(HUB1)/bin/python OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slow \
 	  tests/test_hub_versions.py $(ARGS)
 
 # Fails, naming the packages to install, where `make test` would skip.
