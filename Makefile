@@ -24,7 +24,7 @@ STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum |
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 20000
 
-.PHONY: help venv transfer test test-slow test-render lint format bench check-results scores readme clean distclean
+.PHONY: help venv transfer test test-slow test-hub1 test-render lint format bench check-results scores readme clean distclean
 
 help:
 	@sed -n '1,/^SHELL/{/^#/s/^# \{0,1\}//p}' Makefile
@@ -72,6 +72,16 @@ test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -rs \
 	  -m slow $(ARGS)
 
+# The hub's tests with version 1 of huggingface_hub, in an environment that sees all else of .venv.
+HUB1 := .venv-hub1
+test-hub1: $(STAMP)
+	$(BIN)/python -m venv --clear --without-pip $(HUB1)
+	$(BIN)/python -m pip --python $(HUB1)/bin/python install -q 'huggingface_hub>=1,<2'
+	$(BIN)/python -c 'import site; print(*site.getsitepackages(), sep="\n")' \
+	  > "$$($(HUB1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/rest.pth"
+	MORPHZOO_HUB1_PYTHON=$(CURDIR)/$(HUB1)/bin/python OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m slow \
+	  tests/test_hub_versions.py $(ARGS)
+
 # Fails, naming the packages to install, where `make test` would skip.
 test-render: $(STAMP)
 	MORPHZOO_REQUIRE_GL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m render $(ARGS)
@@ -110,4 +120,4 @@ clean:
 	find morphzoo zoo_scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(HUB1)

@@ -117,6 +117,45 @@ def recover_folder(path: PathLike) -> None:
             aside.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def locked(folder: PathLike) -> Iterator[None]:
+    """Hold a folder for this process alone; others that ask wait. A kill lets go.
+
+    Args:
+        folder: The folder; it and its missing parents are made, and an empty file `.lock` in it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OSError: The folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise _explained(error, folder) from error
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def delete_unfinished(folder: PathLike) -> None:
+    """Delete the files that killed writes of here left in a folder and below.
+
+    Args:
+        folder: The folder; no other process writes there.
+    """
+    for left in Path(folder).rglob(f"{_ASIDE}*"):
+        left.unlink(missing_ok=True)
+
+
 def check_writable(folder: PathLike, needed_bytes: int = 0) -> Path:
     """Make a folder and make sure, before work starts, that results can be written there.
 

@@ -123,16 +123,19 @@ def csv_text(tables: Sequence[EpisodeTable]) -> str:
 
 
 @contextlib.contextmanager
-def progress_bar(*, show: bool = True) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar over episodes on the error stream, if that is a terminal.
+def progress_bar(
+    *, show: bool = True, unit: str = "episode"
+) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on the error stream, if that is a terminal.
 
     Args:
         show: False for no bar at all.
+        unit: What it counts; "B" is shown in kB and MB.
 
     Yields:
-        What `transfer.evaluate` takes as `progress`.
+        What `transfer.evaluate`, `zoo.push` and `zoo.pull` take as `progress`.
     """
-    bar = tqdm(disable=None if show else True, unit="episode", leave=False)
+    bar = tqdm(disable=None if show else True, unit=unit, unit_scale=unit == "B", leave=False)
 
     def advance(label: str, ended: int, total: int) -> None:
         bar.total = total

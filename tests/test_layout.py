@@ -27,6 +27,8 @@ ARROWS: dict[str, set[str]] = {
     "entry": set(),
     "estimates": set(),
     "files": set(),
+    "folder_hub": {"files"},
+    "testing": {"files", "folder_hub"},
     "published": set(),
     "results": {"estimates", "files"},
     "tables": SCORES - {"tables"},
@@ -38,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "sb3": {"morphology", "spaces", "envs"},
     "policies": {"morphology", "spaces"},
     "algorithms": ACTING - {"algorithms"},
-    "zoo": ACTING | SCORES,
+    "zoo": ACTING | SCORES | {"folder_hub"},
     "actors": SCORES,
     "transfer": ACTING | SCORES | {"actors", "zoo"},
     "training": ACTING | SCORES | {"recipe", "transfer", "zoo"},
@@ -115,6 +117,13 @@ def test_forbidden_packages(path: Path) -> None:
 def test_ray_is_imported_only_where_it_is_used() -> None:
     importing = [p for p in SOURCES if "ray" in {name.split(".")[0] for name in imports_of(p)}]
     assert importing == [PACKAGE / "training" / "ray_pool.py"]
+
+
+@pytest.mark.parametrize("room", ["folder_hub", "testing"])
+def test_the_hub_on_loopback_needs_the_standard_library_alone(room: str) -> None:
+    paths = [path for path in MODULES if room_of(path) == room]
+    names = {name.split(".")[0] for path in paths for name in imports_of(path)}
+    assert paths and names - sys.stdlib_module_names <= {"morphzoo"}
 
 
 def test_arrows_have_no_circle() -> None:

@@ -2,14 +2,22 @@
 
 from morphzoo.zoo.catalogue import bundled
 from morphzoo.zoo.checkpoint import annotate, load, read_config, read_results, save
+from morphzoo.zoo.hub import HubError, cached, pull, push, tagged
+from morphzoo.zoo.sb3_zip import import_sb3_zip
 from morphzoo.zoo.untrusted import CheckpointError
 
 __all__ = [
     "CheckpointError",
+    "HubError",
     "annotate",
     "bundled",
+    "cached",
+    "import_sb3_zip",
     "load",
+    "pull",
+    "push",
     "read_config",
     "read_results",
     "save",
+    "tagged",
 ]

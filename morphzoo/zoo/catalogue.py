@@ -1,4 +1,4 @@
-"""Where checkpoints are: the ones bundled with morphzoo, by name, and any other by its folder."""
+"""Where checkpoints are: bundled or pinned by name, others by folder or address on a hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import re
 from pathlib import Path
 
-from morphzoo.zoo.schema import CONFIG, suggestion
+from morphzoo.zoo.address import Address, address_in
+from morphzoo.zoo.json_schema import suggestion
+from morphzoo.zoo.pins import pins
+from morphzoo.zoo.schema import CONFIG
 from morphzoo.zoo.untrusted import CheckpointError, refuse, said, shown
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -28,14 +31,15 @@ def bundled() -> tuple[str, ...]:
 
 
 def locate(name_or_folder: str | os.PathLike[str]) -> Path:
-    """Find the folder that a bundled name or a path means.
+    """Find the folder that a bundled name, a path or an address on a hub means, in this order.
 
     A bundled name wins over a folder of that name in the working directory; `./name` means the
     latter. Only an exact bundled name is looked up among morphzoo's own files, so no name leads
-    anywhere else.
+    anywhere else. A hub is asked only for what is neither, and looks like user/repo[@revision].
 
     Args:
-        name_or_folder: A name of `bundled()`, or the path of a checkpoint's folder.
+        name_or_folder: A name of `bundled()` or `pins()`, the path of a checkpoint's folder, or
+            user/repo[@revision].
 
     Returns:
         An existing folder.
@@ -50,6 +54,9 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_folder)
     if text in bundled():
         return PRETRAINED / text
+    if text in pins():
+        pin = pins()[text]
+        return _pulled(text, Address(pin.repo, pin.revision))
     try:
         folder = Path(text).expanduser()
         if folder.is_dir():
@@ -63,7 +70,20 @@ def locate(name_or_folder: str | os.PathLike[str]) -> Path:
     if left:
         remedy = f"A save was interrupted; the folder before it is whole: rename {left[0]} back"
         refuse(shown(text), "a checkpoint's folder", "none", remedy)
-    refuse(shown(text), "a bundled name or a folder", "neither", suggestion(text, bundled()))
+    if (address := address_in(text)) is not None:
+        return _pulled(text, address)
+    remedy = suggestion(text, (*bundled(), *pins()))
+    refuse(shown(text), "a bundled name or a folder", "neither", remedy)
+
+
+def _pulled(text: str, address: Address) -> Path:
+    """Fetch what is only on a hub, or say that it is not there either."""
+    from morphzoo.zoo.hub import HubError, pull
+
+    try:
+        return pull(address.repo, revision=address.revision)
+    except HubError as error:
+        raise HubError(f"{shown(text)} is no bundled name and no folder here. {error}") from None
 
 
 def _interrupted(folder: Path) -> list[Path]:

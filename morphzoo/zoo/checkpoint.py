@@ -15,13 +15,14 @@ from stable_baselines3.common.utils import get_device
 from morphzoo.policies import POLICIES
 from morphzoo.policies.transferring import transfer
 from morphzoo.spaces import graph_of
+from morphzoo.zoo.address import address_in
 from morphzoo.zoo.catalogue import locate
-from morphzoo.zoo.folder import FILES, pack_folder, write_folder
+from morphzoo.zoo.folder import FILES, pack_folder, read_folder, write_folder
 from morphzoo.zoo.records import CURVE, CURVE_LIMIT, RECIPE, RESULTS, read_record
-from morphzoo.zoo.schema import CONFIG, check_against_weights, read_config_of
+from morphzoo.zoo.schema import read_config_of
 from morphzoo.zoo.source import describe
 from morphzoo.zoo.untrusted import CheckpointError, read_bytes, shown
-from morphzoo.zoo.weights import WEIGHTS, pack, read_header, read_weights
+from morphzoo.zoo.weights import WEIGHTS, pack
 
 PathLike = str | os.PathLike[str]
 
@@ -87,7 +88,8 @@ def load(name_or_folder: PathLike, env: Any, device: str | torch.device = "cpu")
     value head's) keep their first values; they are listed in `policy.transfer_dropped` and logged.
 
     Args:
-        name_or_folder: A name of `bundled()`, or a checkpoint's folder; see `catalogue.locate`.
+        name_or_folder: A name of `bundled()`, a checkpoint's folder, or user/repo[@revision] on a
+            hub, in this order; see `catalogue.locate`, and `pull` for what a hub is asked.
         env: The body: a Gymnasium environment or vector environment, a Stable-Baselines3 vector
             environment, or a pair `(observation_space, action_space)`.
         device: Device of the policy; "auto" takes a GPU where there is one.
@@ -104,7 +106,7 @@ def load(name_or_folder: PathLike, env: Any, device: str | torch.device = "cpu")
     graph_of(observation_space)  # a space without a graph is not the checkpoint's fault
     target = _device(device)
     folder = locate(name_or_folder)
-    config, state = _read(folder)
+    config, state = read_folder(folder)
     for name in (RESULTS, RECIPE):
         read_record(folder, name)
     _say_what_is_ignored(folder)
@@ -161,6 +163,10 @@ def annotate(
         ValueError, FileExistsError, OSError: As `save`.
     """
     source = locate(name_or_folder).resolve()
+    if into is None and not Path(name_or_folder).is_dir() and address_in(name_or_folder):
+        raise ValueError(
+            f"{name_or_folder} is what a hub has, which is not changed here: give into=, a folder"
+        )
     folder = source if into is None else Path(into).expanduser().resolve()
     old = read_record(source, RESULTS)
     if results is not None and old is not None and "training" in old:
@@ -170,7 +176,7 @@ def annotate(
     else:
         has_curve = os.path.lexists(source / CURVE)
         data = read_bytes(source, CURVE, CURVE_LIMIT) if has_curve else None
-    config, state = _read(source)
+    config, state = read_folder(source)
     files = pack_folder(
         folder.name,
         config,
@@ -236,13 +242,6 @@ def spaces_of(env: Any) -> tuple[spaces.Space, spaces.Space]:
             f"{type(env).__name__}: give gymnasium.make('morphzoo/Centipede-8-v0')"
         )
     return observed, action
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Read a checkpoint's configuration and weights, and check all that needs no policy."""
-    config = read_config_of(folder)
-    check_against_weights(config, read_header(folder), folder / CONFIG)
-    return config, read_weights(folder)
 
 
 def _device(device: str | torch.device) -> torch.device:

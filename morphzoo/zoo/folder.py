@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from morphzoo.files import check_writable, folder_atomic, recover_folder
 from morphzoo.zoo.card import card
@@ -20,9 +20,18 @@ from morphzoo.zoo.records import (
     score_in,
     tables_in,
 )
-from morphzoo.zoo.schema import CONFIG, CONFIG_LIMIT, check_config
+from morphzoo.zoo.schema import (
+    CONFIG,
+    CONFIG_LIMIT,
+    check_against_weights,
+    check_config,
+    read_config_of,
+)
 from morphzoo.zoo.untrusted import CheckpointError, check_plain, read_json
-from morphzoo.zoo.weights import WEIGHTS
+from morphzoo.zoo.weights import WEIGHTS, read_header, read_weights
+
+if TYPE_CHECKING:
+    import torch
 
 CARD = "README.md"
 FILES = (CONFIG, WEIGHTS, CARD, RESULTS, RECIPE, CURVE)
@@ -79,6 +88,23 @@ def pack_folder(
                 "something out of it, or save without it."
             )
     return files
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read a checkpoint's configuration and weights, and check all that needs no policy.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        The configuration, and tensor name -> tensor.
+
+    Raises:
+        CheckpointError: It is not sound.
+    """
+    config = read_config_of(folder)
+    check_against_weights(config, read_header(folder), folder / CONFIG)
+    return config, read_weights(folder)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Path:

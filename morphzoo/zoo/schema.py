@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 
-from morphzoo.algorithms import ALGORITHMS
 from morphzoo.policies import POLICIES
+from morphzoo.zoo.json_schema import check_schema
 from morphzoo.zoo.keywords import check_keywords, check_sizes
 from morphzoo.zoo.untrusted import Where, read_json, refuse, shown
 
 CONFIG = "config.json"
 CONFIG_LIMIT = 1_000_000  # bytes
-FORMAT_VERSION = 1
-TEXT_LIMIT = 10_000  # characters of a command line
-NAMES_LIMIT = 100_000  # columns, motors, types, features
 
-_ENV_ID = re.compile(r"morphzoo/[A-Za-z0-9][A-Za-z0-9_.-]*-v[0-9]{1,6}", re.ASCII)
+#: What config.json must be; anybody may check against the same file with another program.
+SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("config.schema.json").read_bytes())
+FIELDS: dict[str, Any] = SCHEMA["properties"]
+FORMAT_VERSION: int = FIELDS["format_version"]["enum"][-1]
+
+_ENV_ID = FIELDS["env_id"]
 _UPGRADE = "Upgrade morphzoo: pip install --upgrade morphzoo"
-_SCHEMA_KEYS = ("types", "features", "columns", "motors", "motor_types")
 
 
 def read_config_of(folder: Path) -> dict[str, Any]:
@@ -60,11 +61,14 @@ def check_config(config: Mapping[str, Any], where: Where) -> None:
         refuse(where, f"format_version {FORMAT_VERSION}", shown(version))
     if version > FORMAT_VERSION:
         refuse(where, f"format_version {FORMAT_VERSION} or older", str(version), _UPGRADE)
-    _keys(config, FIELDS, where)
-    for name, check in FIELDS.items():
-        check(config[name], f"{os.fspath(where)}: {name}")
+    check_schema(config, SCHEMA, where)
+    place = os.fspath(where)
+    check_env_id(config["env_id"], f"{place}: env_id")
+    if config["score"] is not None:
+        check_env_id(config["score"]["env"], f"{place}: score: env")
+    _check_motors(config["policy_schema"], f"{place}: policy_schema")
     policy_class = POLICIES[config["policy"]]
-    check_keywords(config["policy_kwargs"], policy_class, f"{os.fspath(where)}: policy_kwargs")
+    check_keywords(config["policy_kwargs"], policy_class, f"{place}: policy_kwargs")
 
 
 def check_against_weights(
@@ -101,24 +105,6 @@ def check_against_weights(
             refuse(f"{os.fspath(where)}: policy_schema", expected, numbers)
 
 
-def suggestion(word: object, known: Iterable[str]) -> str:
-    """Say which known name may have been meant, or which ones there are.
-
-    Args:
-        word: What was asked for.
-        known: What there is.
-
-    Returns:
-        The start of a sentence without a full stop.
-    """
-    known = sorted(known)
-    close = difflib.get_close_matches(word.lower(), known, n=2) if isinstance(word, str) else []
-    if close:
-        meant = " or ".join(repr(name) for name in close)
-        return f"Did you mean {meant}? There are: {', '.join(known)}"
-    return f"There are: {', '.join(known) or 'none'}"
-
-
 def check_env_id(value: object, where: Where) -> None:
     """Refuse an environment id that is not one of ours, registered and spelled in full.
 
@@ -131,126 +117,18 @@ def check_env_id(value: object, where: Where) -> None:
     """
     if value is None:
         return
-    if not isinstance(value, str) or not _ENV_ID.fullmatch(value):
-        refuse(where, "an id morphzoo/<Body>-<n>-v<k>, or null", shown(value))
+    check_schema(value, _ENV_ID, where)
+    assert isinstance(value, str)
     if value not in gym.registry:
         ours = [name for name in gym.registry if name.startswith("morphzoo/")]
         close = ", ".join(difflib.get_close_matches(value, ours, n=2)) or "none alike"
         refuse(where, "a registered environment", f"{shown(value)} (known: {close})", _UPGRADE)
 
 
-def _keys(value: Mapping[str, Any], known: Iterable[str], where: Where) -> None:
-    """Refuse missing and unknown keys."""
-    known = list(known)
-    if unknown := sorted(set(value) - set(known)):
-        refuse(where, f"the keys {', '.join(known)}", f"also {shown(unknown)}")
-    if missing := sorted(set(known) - set(value)):
-        refuse(where, f"the keys {', '.join(known)}", f"none named {', '.join(missing)}")
-
-
-def _one_of(table: Mapping[str, Any], *, optional: bool = False) -> Callable[[object, str], None]:
-    """Make a check that a value is a name of a table, or null where `optional`."""
-
-    def check(value: object, where: str) -> None:
-        if optional and value is None:
-            return
-        if not isinstance(value, str) or value not in table:
-            refuse(where, "a known name", shown(value), suggestion(value, table))
-
-    return check
-
-
-def _whole(value: object, where: str) -> None:
-    """Refuse what is neither a whole number of at least 0 nor null."""
-    if value is not None and (type(value) is not int or value < 0):
-        refuse(where, "a whole number of at least 0, or null", shown(value))
-
-
-def _text(value: object, where: str) -> None:
-    """Refuse what is neither text of a sensible length nor null."""
-    if value is not None and (not isinstance(value, str) or len(value) > TEXT_LIMIT):
-        refuse(where, f"text of at most {TEXT_LIMIT:,} characters, or null", shown(value))
-
-
-def _object(value: object, where: str) -> None:
-    """Refuse what is not a JSON object."""
-    if not isinstance(value, dict):
-        refuse(where, "an object", shown(value))
-
-
-def _env_kwargs(value: object, where: str) -> None:
-    """Refuse what is not keyword -> value; the card prints them as a call."""
-    _object(value, where)
-    assert isinstance(value, dict)
-    if strange := [key for key in value if not (key.isascii() and key.isidentifier())]:
-        refuse(where, "keywords", shown(strange[0]))
-
-
-def _versions(value: object, where: str) -> None:
-    """Refuse what is not package name -> version."""
-    _object(value, where)
-    assert isinstance(value, dict)
-    for name, version in value.items():
-        if not isinstance(version, str) or not re.fullmatch(r"[\w.+!-]{1,60}", version, re.ASCII):
-            refuse(f"{where}: {shown(name)}", "a version", shown(version))
-
-
-def _score(value: object, where: str) -> None:
-    """Refuse what is neither null nor a score: mean, std, episodes, and how they came about."""
-    if value is None:
-        return
-    _object(value, where)
-    assert isinstance(value, dict)
-    _keys(value, ("actions", "env", "episodes", "first_seed", "mean", "std"), where)
-    if value["actions"] not in ("sampled", "mean"):
-        refuse(f"{where}: actions", "'sampled' or 'mean'", shown(value["actions"]))
-    check_env_id(value["env"], f"{where}: env")
-    if type(value["episodes"]) is not int or value["episodes"] < 1:
-        refuse(f"{where}: episodes", "a whole number of at least 1", shown(value["episodes"]))
-    _whole(value["first_seed"], f"{where}: first_seed")
-    if type(value["mean"]) not in (int, float):
-        refuse(f"{where}: mean", "a number", shown(value["mean"]))
-    std = value["std"]
-    if std is not None and (type(std) not in (int, float) or std < 0):
-        refuse(f"{where}: std", "a number of at least 0, or null", shown(std))
-
-
-def _policy_schema(value: object, where: str) -> None:
-    """Refuse what is not a policy schema: types, features, columns, motors, motor_types."""
-    _object(value, where)
-    assert isinstance(value, dict)
-    _keys(value, _SCHEMA_KEYS, where)
-    _object(value["features"], f"{where}: features")
-    _keys(value["features"], ("root", "joint"), f"{where}: features")
-    lists = {key: value[key] for key in _SCHEMA_KEYS if key != "features"}
-    lists |= {f"features.{kind}": names for kind, names in value["features"].items()}
-    for key, names in lists.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-            refuse(f"{where}: {key}", "a list of names", shown(names))
-        if len(names) > NAMES_LIMIT:
-            refuse(f"{where}: {key}", f"at most {NAMES_LIMIT:,} names", f"{len(names):,}")
-        if key != "motor_types" and len(set(names)) != len(names):
-            twice = Counter(names).most_common(1)[0][0]
-            refuse(f"{where}: {key}", "each name once", f"{shown(twice)} twice")
-    if len(value["motor_types"]) != len(value["motors"]):
-        found = f"{len(value['motor_types'])} for {len(value['motors'])} motors"
+def _check_motors(schema: Mapping[str, Any], where: str) -> None:
+    """Refuse motors without a type, and types that no node has."""
+    if len(schema["motor_types"]) != len(schema["motors"]):
+        found = f"{len(schema['motor_types'])} for {len(schema['motors'])} motors"
         refuse(f"{where}: motor_types", "one type a motor", found)
-    if strange := sorted(set(value["motor_types"]) - set(value["types"])):
+    if strange := sorted(set(schema["motor_types"]) - set(schema["types"])):
         refuse(f"{where}: motor_types", "names of 'types'", shown(strange))
-
-
-#: Key of config.json -> what refuses a value that does not belong there.
-FIELDS: dict[str, Callable[[object, str], None]] = {
-    "algorithm": _one_of(ALGORITHMS, optional=True),
-    "command": _text,
-    "env_id": check_env_id,
-    "env_kwargs": _env_kwargs,
-    "format_version": _whole,
-    "policy": _one_of(POLICIES),
-    "policy_kwargs": _object,
-    "policy_schema": _policy_schema,
-    "score": _score,
-    "seed": _whole,
-    "steps": _whole,
-    "versions": _versions,
-}
