@@ -47,8 +47,9 @@ ARROWS: dict[str, set[str]] = {
     "video": ACTING | SCORES | {"actors", "transfer"},
     "inspection": ACTING | SCORES | {"transfer", "zoo"},
     "drawing": {"files", "inspection", "morphology", "plots"},
-    "cli": {"drawing", "entry", "files", "inspection", "plots", "recipe", "results", "tables"}
-    | {"training", "transfer", "video", "zoo"},
+    "publishing": {"files", "plots", "results", "video", "zoo"},
+    "cli": {"drawing", "entry", "files", "inspection", "plots", "publishing", "recipe", "results"}
+    | {"tables", "training", "transfer", "video", "zoo"},
     "__main__": {"cli"},
 }
 # Files that are one room with another: the graph is read off a model in three steps.

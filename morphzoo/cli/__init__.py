@@ -20,8 +20,10 @@ from morphzoo.entry import run_script
 COMMANDS: dict[str, str] = {
     "train": "morphzoo.cli.train",
     "transfer": "morphzoo.cli.transfer",
+    "list": "morphzoo.cli.list",
     "render": "morphzoo.cli.render",
     "inspect": "morphzoo.cli.inspect",
+    "card": "morphzoo.cli.card",
 }
 
 
