@@ -81,7 +81,7 @@ def inspect_body(
         return Report(Path(what).name, graph, observed, flags_of(graph, policy))
     env_id = known_id(text)
     with contextlib.closing(gym.make(env_id)) as plain:
-        env = with_graph(plain, **({"actuator_nodes": actuator_nodes} if actuator_nodes else {}))
+        env = with_graph(plain, actuator_nodes=actuator_nodes or None)
         graph = env.observation_space.graph  # pyright: ignore
         observed = f"{graph.observation_size} numbers of the environment"
         return Report(env_id, graph, observed, flags_of(graph, policy, env))

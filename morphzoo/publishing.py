@@ -14,6 +14,7 @@ from morphzoo.results import TEST_SEED, tables_of
 from morphzoo.zoo.catalogue import locate
 from morphzoo.zoo.media import PICTURE, REPLAY, TRANSFER
 from morphzoo.zoo.records import CURVE
+from morphzoo.zoo.schema import CONFIG
 from morphzoo.zoo.scores import middle_body, own_tables, transfer_row
 
 SECONDS = 12.0  # of a clip; about 800 kB
@@ -53,44 +54,41 @@ def prepare(
         ValueError: `other` is no body that it fits.
         FileExistsError, OSError, ImportError, RenderingError: As `zoo.save` and `video.render`.
     """
-    folder = locate(name_or_folder)
+    folder, into = locate(name_or_folder), Path(into).expanduser().resolve()
+    if (into / CONFIG).exists() and not overwrite:  # before minutes of filming, not after
+        raise FileExistsError(f"'{into}' holds a checkpoint: give overwrite=True to replace it")
     config = zoo.read_config(folder)
     home = config["env_id"]
     results = zoo.read_results(folder) or {}
     tables = tables_of(results) if "scores" in results else []
     other = other or middle_body(transfer_row(own_tables(folder.name, tables), home), home)
-    bodies = {REPLAY: home, TRANSFER: other}
     shown: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as aside:
-        for file, env_id in bodies.items():
+        for file, env_id in ((REPLAY, home), (TRANSFER, other)):
             if env_id is not None:
-                kwargs = config["env_kwargs"] if env_id == home else {}
                 clip = video.render(
                     os.fspath(folder),
                     env_id,
                     Path(aside) / file,
                     seconds=seconds,
-                    env_kwargs=kwargs,
+                    env_kwargs=config["env_kwargs"] if env_id == home else {},
                     progress=progress,
                 )
-                length = round(float(clip.frames / clip.fps), 3)
-                shown[file] = {
-                    "actions": clip.actions,
-                    "env": clip.env,
-                    "seconds": length,
-                    "seed": TEST_SEED,
-                }
+                shown[file] = _account(clip)
         if (folder / CURVE).is_file():
             figure = plots.training_curve(folder / CURVE, title=f"Training of {folder.name}")
             plots.save_png(figure, Path(aside) / PICTURE)
-        media = {name: Path(aside) / name for name in sorted(os.listdir(aside))}
-        if Path(into).expanduser().resolve() == folder.resolve() and not overwrite:
-            raise FileExistsError(f"'{into}' holds the checkpoint itself: give overwrite=True")
         return zoo.annotate(
             folder,
             results={"media": shown} if shown else None,
-            media=media,
+            media={name: Path(aside) / name for name in sorted(os.listdir(aside))},
             license=license,
             into=into,
             overwrite=overwrite,
         )
+
+
+def _account(clip: video.Clip) -> dict[str, Any]:
+    """Return what results.json says of a clip."""
+    seconds = round(float(clip.frames / clip.fps), 3)
+    return {"actions": clip.actions, "env": clip.env, "seconds": seconds, "seed": TEST_SEED}

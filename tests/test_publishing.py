@@ -56,5 +56,6 @@ def test_nothing_is_replaced_unasked_and_nothing_left(filmed, tmp_path: Path) ->
         publishing.prepare(folder, folder)
     with pytest.raises(FileExistsError, match="overwrite=True"):
         publishing.prepare(NAME, folder)
+    assert len(filmed) == 2  # what is refused is refused before it is filmed
     assert publishing.prepare(folder, folder, overwrite=True) == folder
     assert os.listdir(tmp_path) == [NAME]

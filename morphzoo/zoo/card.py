@@ -106,7 +106,7 @@ def _use(name: str, config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -
         return f"{known}\n\n" + _fenced("\n".join(lines), "python")
     kwargs = "".join(f", {key}={value!r}" for key, value in sorted(config["env_kwargs"].items()))
     text = _USE.format(env=_quoted(home) + kwargs, name=_quoted(name))
-    others = sorted({table.env for table in tables} - {home})
+    others = [table.env for table in transfer_row(tables, home) if table.env != home]
     said = f"It was also scored on {_listed(others)}; put any of them in. " if others else ""
     return (
         _fenced(text, "python")
@@ -192,13 +192,13 @@ def _limits(config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -> str:
     """Return what it is not made for, as a list."""
     home = config["env_id"]
     scored = [table.env for table in transfer_row(tables, home) if table.env != home]
-    where = f"Besides that body it was measured on {_listed(scored) or 'no other'}"
+    where = f"Other bodies that it was measured on: {_listed(scored) or 'none'}"
     lines = [
         "It runs on bodies whose joints have the node types above, and refuses others by name. A "
         "joint that has the name of one it knows and works otherwise is not noticed.",
         f"{where}; how it moves elsewhere is unknown. Transfer varies widely from one training "
         "run to the next.",
-        "It was trained and measured in simulation alone, by the versions of MuJoCo above. It is "
+        "It was trained and measured in simulation alone, with the versions above. It is "
         "not made to drive a real robot.",
     ]
     return "\n".join(f"* {line}" for line in lines)
