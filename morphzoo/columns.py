@@ -243,7 +243,7 @@ def _axis_names(model: Any, axis: str) -> list[str]:
     joints = element_names(model, "joint")
     size = _axis_size(model, axis)
     starts = list(model.jnt_qposadr if axis == "qpos" else model.jnt_dofadr)
-    ends = [*starts[1:], size]
+    ends = [*starts[1:], size][: len(starts)]  # a model may have no joint at all
     names = []
     for joint, start, end in zip(joints, starts, ends, strict=True):
         names += [joint] if end - start == 1 else [f"{joint}[{k}]" for k in range(end - start)]

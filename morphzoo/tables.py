@@ -72,6 +72,11 @@ def published(table: EpisodeTable) -> PublishedScore | None:
     return published_beside(table.env, table.trained_on, table.policy_class)
 
 
+def terminal() -> Console:
+    """Return where tables are printed: the terminal, or a file or pipe of a fixed width."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
 def print_tables(tables: Sequence[EpisodeTable], console: Console | None = None) -> None:
     """Print one table for each policy and kind of actions, a body a line.
 
@@ -79,8 +84,7 @@ def print_tables(tables: Sequence[EpisodeTable], console: Console | None = None)
         tables: The scores.
         console: Where to; by default the terminal, in colour if it has any.
     """
-    if console is None:
-        console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = console or terminal()
     for group in grouped(tables):
         console.print(_rich_table(group))
     console.print(

@@ -11,7 +11,6 @@ together, and falling bodies amplify that: its episodes are bit-equal from run t
 from __future__ import annotations
 
 import contextlib
-import difflib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo import zoo
 from morphzoo.actors import Actor, Episodes, acting, torch_threads
-from morphzoo.envs.ids import canonical_id
+from morphzoo.envs.ids import canonical_id, known_id
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, episode_seeds, results_document
 
 #: Called with a label, the number of episodes that have just ended, and that of all to come.
@@ -127,7 +126,7 @@ def transfer_matrix(
     """
     episode_seeds(episodes, seed)
     names = list(dict.fromkeys(os.fspath(policy) for policy in policies))
-    env_ids = list(dict.fromkeys(_known_id(env_id) for env_id in env_ids))
+    env_ids = list(dict.fromkeys(known_id(env_id) for env_id in env_ids))
     placed = {(name, env_id): load_policy(name, env_id) for env_id in env_ids for name in names}
     plan = [
         (name, kind, env_id)
@@ -180,14 +179,22 @@ def load_policy(
     """
     if name == RANDOM:
         return name
+    with contextlib.closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+        return load_onto(name, env)
+
+
+def load_onto(name: str, env: gym.Env) -> BasePolicy | str:
+    """Load a policy onto the body of an environment; see `load_policy`."""
+    if name == RANDOM:
+        return name
     log = logging.getLogger("morphzoo.zoo")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with contextlib.closing(gym.make(env_id, **(env_kwargs or {}))) as env:
-            return zoo.load(name, env)
+        return zoo.load(name, env)
     except zoo.CheckpointError as error:
-        raise ValueError(f"policy '{name}' on '{env_id}': {error}") from error
+        body = env.spec.id if env.spec else type(env.unwrapped).__name__
+        raise ValueError(f"policy '{name}' on '{body}': {error}") from error
     finally:
         log.setLevel(level)
 
@@ -195,17 +202,6 @@ def load_policy(
 def part_of(progress: Progress, parts: int) -> Progress:
     """Return what one of several evaluations of equal length is to call."""
     return lambda label, ended, total: progress(label, ended, total * parts)
-
-
-def _known_id(env_id: str) -> str:
-    """Return the registered id that is meant, or say which one is near."""
-    try:
-        return canonical_id(env_id)
-    except gym.error.Error as error:
-        ours = [name for name in gym.registry if name.startswith("morphzoo/")]
-        near = difflib.get_close_matches(f"morphzoo/{env_id.rpartition('/')[2]}-v0", ours, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"'{env_id}' is no environment: {error}{hint}") from error
 
 
 def _make_env(

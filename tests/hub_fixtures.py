@@ -21,6 +21,7 @@ HOME = "morphzoo/Centipede-4-v0"
 TOKEN = "hf_" + "x" * 12 + "loopback" + "y" * 12
 READER = "hf_" + "r" * 30
 REPO = "user/legs"
+FILM = b"".join((8).to_bytes(4, "big") + kind for kind in (b"ftyp", b"moov", b"mdat"))
 
 
 @pytest.fixture(scope="session")

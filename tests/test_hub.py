@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hub_fixtures import *  # noqa: F403  fixtures
-from hub_fixtures import HOME, READER, REPO, TOKEN, files_of, leftovers, small_policy
+from hub_fixtures import FILM, HOME, READER, REPO, TOKEN, files_of, leftovers, small_policy
 from huggingface_hub import close_session
 
 from morphzoo import zoo
@@ -72,15 +72,18 @@ def test_only_a_checkpoints_own_files_travel(
 ) -> None:
     (checkpoint / "recipe.json").write_text('{"env": "x", "policy": "mlp"}')
     (checkpoint / "curve.csv").write_text("step\n")
-    (checkpoint / "replay.mp4").write_bytes(b"film")
-    (checkpoint / "clips.mp4").mkdir()
-    (checkpoint / "clips.mp4").rmdir()
+    (checkpoint / "replay.mp4").write_bytes(FILM)
     published = zoo.push(checkpoint, REPO, endpoint=server.url)
     assert "not published: 'policy.pkl'" in caplog.text
     there = server.hub.commit_of(REPO, published.revision).files
     assert set(there) == PULLED | {"recipe.json", "curve.csv", "replay.mp4"}
     extra = {"evil.py": b"1", "pytorch_model.bin": b"1", "sub/model.safetensors": b"1"}
-    extra |= {"../../x.mp4": b"1", "a b.mp4": b"1", ".hidden.mp4": b"1", "x.mp4.exe": b"1"}
+    extra |= {
+        "../../replay.mp4": FILM,
+        "sub/replay.mp4": FILM,
+        "a.mp4": FILM,
+        "replay.mp4.exe": b"1",
+    }
     server.hub.commit(REPO, extra, message="not ours")
     del server.requests[:]
     folder = zoo.pull(REPO, endpoint=server.url)
@@ -96,7 +99,7 @@ def test_only_a_checkpoints_own_files_travel(
 def test_a_second_push_changes_only_what_differs(
     server: HubServer, checkpoint: Path, home_spaces
 ) -> None:
-    (checkpoint / "replay.mp4").write_bytes(b"film")
+    (checkpoint / "replay.mp4").write_bytes(FILM)
     first = zoo.push(checkpoint, REPO, endpoint=server.url)
     assert zoo.push(checkpoint, REPO, endpoint=server.url)[:2] == first[:2]
     assert len([r for r in server.requests if "/commit/" in r]) == 1
@@ -109,7 +112,7 @@ def test_a_second_push_changes_only_what_differs(
     before = server.hub.commit_of(REPO, first.revision)
     changed = {name for name in PULLED if commit.files[name] != before.files[name]}
     assert "model.safetensors" in changed and "README.md" not in changed  # same facts
-    assert server.hub.read(REPO, first.revision, "replay.mp4") == b"film"  # and history stays
+    assert server.hub.read(REPO, first.revision, "replay.mp4") == FILM  # and history stays
 
 
 def test_a_tag_is_never_moved(server: HubServer, checkpoint: Path, home_spaces) -> None:
@@ -423,10 +426,33 @@ def test_two_pushes_at_once_do_not_lose_one(
         return real(*args)
 
     monkeypatch.setattr("morphzoo.zoo.hub.Change", slow)
-    (checkpoint / "replay.mp4").write_bytes(b"film")
+    (checkpoint / "replay.mp4").write_bytes(FILM)
     with pytest.raises(zoo.HubError, match="somebody published there in between"):
         zoo.push(checkpoint, REPO, endpoint=server.url)
     assert server.hub.read(REPO, server.hub.resolve(REPO), "README.md") == b"theirs"
+
+
+def test_the_catalogue_lists_what_was_pulled_and_what_a_hub_has(
+    server: HubServer, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORPHZOO_HUB", server.url)
+    first = zoo.push(checkpoint, REPO)
+    zoo.pull(REPO)
+    zoo.push(checkpoint, "user/second")
+    damaged = {"README.md": b"---\ntags: [morphzoo]\n---\n"}
+    server.hub.create("user/third")
+    server.hub.commit("user/third", damaged, message="a card and nothing else")
+    del server.requests[:]
+    near = zoo.list(env="Centipede-4", sources=["cached"])
+    assert server.requests == []
+    assert [(e.name, e.source) for e in near] == [(f"{REPO}@{first.revision}", "cached")]
+    assert (near[0].env, near[0].policy, near[0].steps) == (HOME, "snowflake", 7)
+    on_hub = zoo.list(sources=["hub"])
+    assert [entry.name for entry in on_hub] == [REPO, "user/second", "user/third"]
+    assert [(e.env, e.policy, e.steps) for e in on_hub[:2]] == [(HOME, "snowflake", 7)] * 2
+    assert "none named config.json" in (on_hub[2].problem or "")
+    asked = {r.rsplit("/", 1)[1] for r in server.requests if "/resolve/" in r}
+    assert asked == {"README.md"}
 
 
 def test_a_secret_is_not_published(server: HubServer, home_spaces, tmp_path: Path) -> None:

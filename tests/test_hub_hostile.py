@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from hub_fixtures import *  # noqa: F403  fixtures
-from hub_fixtures import READER, REPO, TOKEN, files_of, fill, leftovers
+from hub_fixtures import FILM, READER, REPO, TOKEN, files_of, fill, leftovers
 from huggingface_hub import close_session, constants
 from test_zoo_hostile import _RUNS, CONFIG_ROWS, WEIGHTS_ROWS, Payload, Watch
 
@@ -148,8 +148,12 @@ FILE_ROWS = (
     Row("weights of a terabyte", "pull", relisted("model.safetensors", size=10**12),
         "at most 512,000,000 bytes; found 1,000,000,000,000"),
     Row("a negative size", "pull", relisted("config.json", size=-1), "bytes; found -1"),
-    Row("film huge", "pull", lambda s, f: (with_file("a.mp4", b"1")(s, f),
-        relisted("a.mp4", size=10**9)(s, f)) and None, "at most 20,000,000 bytes"),
+    Row("film huge", "pull", lambda s, f: (with_file("replay.mp4", FILM)(s, f),
+        relisted("replay.mp4", size=10**9)(s, f)) and None, "at most 5,000,000 bytes"),
+    Row("a page for a film", "pull", with_file("replay.mp4", b"<html>"), "a plain file of its"),
+    Row("an archive behind a film", "pull", with_file("transfer.mp4", FILM + b"PK\3\4" * 4),
+        "a plain file of its kind"),
+    Row("a pickle for a picture", "pull", with_file("curve.png", b"\x80\x04."), "a PNG file"),
     Row("size as text", "pull", relisted("config.json", size="9"), "its size and checksum"),
     Row("size of nothing", "pull", relisted("config.json", size=None), "its size and checksum"),
     Row("listed smaller", "pull", relisted("model.safetensors", size=9), "as listed; found more"),
@@ -180,7 +184,8 @@ PUSH_ROWS = (
     Row("config of code", "push", written("config.json", '{"policy": "os.system"}'), "format_v"),
     Row("weights of text", "push", written("model.safetensors", "os.system('x')"), "rs header"),
     Row("results of text", "push", written("results.json", "x"), "strict JSON"),
-    Row("huge film to push", "push", written("a.mp4", "x" * 20_000_001), "at most 20,000,000"),
+    Row("huge film to push", "push", written("replay.mp4", "x" * 5_000_001), "at most 5,000,000"),
+    Row("a page for a film to push", "push", written("replay.mp4", "<html>"), "a plain file of"),
 )  # fmt: skip
 
 ADDRESSES = {

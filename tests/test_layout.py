@@ -24,7 +24,7 @@ PACKAGE = ROOT / "morphzoo"
 SCORES = {"estimates", "files", "published", "results", "tables"}
 ACTING = {"morphology", "spaces", "envs", "sb3", "policies", "algorithms"}
 ARROWS: dict[str, set[str]] = {
-    "entry": set(),
+    "entry": {"envs"},
     "estimates": set(),
     "files": set(),
     "folder_hub": {"files"},
@@ -46,6 +46,13 @@ ARROWS: dict[str, set[str]] = {
     "training": ACTING | SCORES | {"recipe", "transfer", "zoo"},
     "checking": ACTING | SCORES | {"transfer", "zoo"},
     "plots": SCORES | {"training"},
+    "video": ACTING | SCORES | {"actors", "transfer"},
+    "inspection": ACTING | SCORES | {"transfer", "zoo"},
+    "drawing": {"files", "inspection", "morphology", "plots"},
+    "publishing": {"files", "plots", "results", "video", "zoo"},
+    "cli": {"drawing", "entry", "files", "inspection", "plots", "publishing", "recipe", "results"}
+    | {"tables", "training", "transfer", "video", "zoo"},
+    "__main__": {"cli"},
 }
 # Files that are one room with another: the graph is read off a model in three steps.
 SAME_ROOM = {"columns": "morphology", "kinematics": "morphology"}

@@ -1,5 +1,7 @@
 """One spelling for each environment id."""
 
+import difflib
+
 import gymnasium as gym
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
@@ -33,3 +35,21 @@ def canonical_id(env_id: str) -> str:
     if version is None:
         name = get_env_id(namespace, stem, find_highest_version(namespace, stem))
     return gym.spec(name).id
+
+
+def known_id(env_id: str) -> str:
+    """Return the registered id that is meant, or say which one is near.
+
+    Args:
+        env_id: As for `canonical_id`.
+
+    Raises:
+        ValueError: No such environment is registered.
+    """
+    try:
+        return canonical_id(env_id)
+    except gym.error.Error as error:
+        ours = [name for name in gym.registry if name.startswith(f"{NAMESPACE}/")]
+        near = difflib.get_close_matches(f"{NAMESPACE}/{env_id.rpartition('/')[2]}-v0", ours, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"'{env_id}' is no environment: {error}{hint}") from error

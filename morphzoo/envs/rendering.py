@@ -13,13 +13,17 @@ REMEDY = (
 )
 
 
+class RenderingError(RuntimeError):
+    """No frame can be drawn here; the message says what to install."""
+
+
 def choose_backend() -> None:
     """Set MUJOCO_GL to a library that this machine has, if it is unset and there is no display.
 
     Left alone, Gymnasium takes GLFW, which fails without a display and does not fall through.
 
     Raises:
-        RuntimeError: if there is neither a display nor EGL nor OSMesa.
+        RenderingError: if there is neither a display nor EGL nor OSMesa.
     """
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if os.environ.get("MUJOCO_GL") or display or not sys.platform.startswith("linux"):
@@ -30,4 +34,4 @@ def choose_backend() -> None:
     elif ctypes.util.find_library("OSMesa"):
         os.environ["MUJOCO_GL"] = "osmesa"
     else:
-        raise RuntimeError(f"Rendering needs EGL, OSMesa or a display; found none. {REMEDY}")
+        raise RenderingError(f"Rendering needs EGL, OSMesa or a display; found none. {REMEDY}")

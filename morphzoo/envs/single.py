@@ -13,7 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from morphzoo.envs.bodies import xml_folder
 from morphzoo.envs.failures import install_warning_handler, physics_failed, warning_counts
-from morphzoo.envs.rendering import REMEDY, choose_backend
+from morphzoo.envs.rendering import REMEDY, RenderingError, choose_backend
 from morphzoo.envs.rows import copied
 from morphzoo.envs.task import Fields, Task
 from morphzoo.morphology import MorphologyGraph
@@ -160,7 +160,7 @@ class MorphologyEnv(MujocoEnv):
             without a render mode.
 
         Raises:
-            RuntimeError: if no graphics library can be used.
+            RenderingError: if no graphics library can be used.
         """
         if self.render_mode is None:
             gym.logger.warn(
@@ -173,7 +173,7 @@ class MorphologyEnv(MujocoEnv):
         try:
             return super().render()
         except (AttributeError, ImportError, RuntimeError, mujoco.FatalError) as error:
-            raise RuntimeError(f"No frame could be drawn: {error}. {REMEDY}") from error
+            raise RenderingError(f"No frame could be drawn: {error}. {REMEDY}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the renderer, whose graphics context no copy can share."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from morphzoo.results import RANDOM, EpisodeTable
-
-TAGS = ("deep-reinforcement-learning", "reinforcement-learning", "morphzoo", "mujoco")
+from morphzoo.results import EpisodeTable
+from morphzoo.zoo.citations import ABOUT, MORPHZOO
+from morphzoo.zoo.media import CLIPS, PICTURE
+from morphzoo.zoo.metadata import metadata
+from morphzoo.zoo.scores import others_of, own_tables, retained_share, transfer_row
 
 _USE = """\
 import gymnasium as gym
@@ -28,6 +31,10 @@ def card(
     config: Mapping[str, Any],
     tables: Sequence[EpisodeTable] = (),
     recipe: Mapping[str, Any] | None = None,
+    *,
+    media: Collection[str] = (),
+    shown: Mapping[str, Mapping[str, Any]] | None = None,
+    license: str | None = None,
 ) -> str:
     """Write the card of a checkpoint.
 
@@ -36,92 +43,57 @@ def card(
         config: Its config.json.
         tables: Its scores.
         recipe: What it was trained by.
+        media: Which pictures and clips are in the folder.
+        shown: What the clips show: `media` of results.json.
+        license: Identifier of its licence, if one was chosen.
 
     Returns:
         Markdown behind a YAML header, as the Hugging Face Hub reads it.
     """
     own = own_tables(name, tables)
-    body, algorithm = config["env_id"], config["algorithm"]
-    trained = f" with {algorithm.upper()}" if algorithm else ""
-    parts = [
-        f"# {_cell(name)}",
-        f"A `{config['policy']}` policy of morphzoo, trained on "
-        f"{f'`{body}`' if body else 'a body from outside morphzoo'}{trained}. It runs on any body "
-        f"of the same node types: {_listed(config['policy_schema']['types'])}.",
-    ]
+    parts = [f"# {_cell(name)}", _about(config)]
     if recipe and recipe.get("description"):
         parts.append(_cell(str(recipe["description"])))
+    clips = [_clip(file, (shown or {}).get(file), config) for file in CLIPS if file in media]
+    parts += ["\n".join(clips)] if clips else []
     parts += ["## Use", _use(name, config, own)]
     if tables:
-        parts += ["## Results", _results(tables)]
+        parts += ["## Results", _results(tables), *_kept(own, config["env_id"])]
     elif config["score"]:
         parts += ["## Results", _score(config["score"])]
-    parts += ["## Training", _training(config, recipe)]
-    header = metadata(name, config, own)
+    parts += ["## Training", *(["![Training curve](curve.png)"] if PICTURE in media else [])]
+    parts += [_training(config, recipe)]
+    parts += ["## Limits", _limits(config, own), "## Licence", _licence(license)]
+    parts += ["## Citation", _fenced("\n\n".join((MORPHZOO, *_papers(config))), "bibtex")]
+    header = metadata(name, config, own, license)
     return f"---\n{header}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def own_tables(name: str, tables: Sequence[EpisodeTable]) -> list[EpisodeTable]:
-    """Pick a checkpoint's own scores from a results file, which may compare several policies.
-
-    Args:
-        name: Name of the checkpoint.
-        tables: All scores.
-
-    Returns:
-        Those of the policy of that name or, where only one policy was scored, of that one.
-    """
-    policies = {table.policy for table in tables} - {RANDOM}
-    alike = {policy for policy in policies if re.split(r"[/\\]", policy.rstrip("/\\"))[-1] == name}
-    chosen = alike or (policies if len(policies) == 1 else set())
-    return [table for table in tables if table.policy in chosen]
-
-
-def metadata(name: str, config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -> str:
-    """Return the card's YAML header, without its fences.
-
-    Args:
-        name: Name of the checkpoint.
-        config: Its config.json.
-        tables: Its own scores: sampled actions count where a body has both.
-
-    Returns:
-        YAML with library_name, tags and a model-index.
-    """
-    from huggingface_hub import EvalResult, ModelCardData  # a second to import
-
-    by_env = {table.env: table for table in tables if table.actions == "mean"}
-    by_env |= {table.env: table for table in tables if table.actions == "sampled"}
-    home = config["env_id"]
-    results = [
-        EvalResult(
-            task_type="reinforcement-learning",
-            task_name="reinforcement-learning",
-            dataset_type=env,
-            dataset_name=env,
-            metric_type="mean_reward",
-            metric_name="mean_reward",
-            metric_value=_plus_minus(by_env[env]),
-        )
-        for env in sorted(by_env, key=lambda env: (env != home, env))
-        if by_env[env].estimate() is not None
-    ]
-    tags = [home, *TAGS, config["policy"], config["algorithm"]]
-    data = ModelCardData(
-        library_name="morphzoo",
-        tags=[tag for tag in tags if tag],
-        pipeline_tag="reinforcement-learning",
-        model_name=name if results else None,
-        eval_results=results or None,
+def _about(config: Mapping[str, Any]) -> str:
+    """Return what it is, in two sentences."""
+    body, algorithm = config["env_id"], config["algorithm"]
+    trained = f" with {algorithm.upper()}" if algorithm else ""
+    return (
+        f"A `{config['policy']}` policy of morphzoo, trained on "
+        f"{f'`{body}`' if body else 'a body from outside morphzoo'}{trained}. It runs on any body "
+        f"of the same node types: {_listed(config['policy_schema']['types'])}."
     )
-    return data.to_yaml(line_break="\n")
 
 
-def _plus_minus(table: EpisodeTable) -> str:
-    """Return a return as leaderboards parse it."""
-    found = table.estimate()
-    assert found is not None
-    return f"{found.mean:.2f} +/- {found.std:.2f}"
+def _clip(file: str, shown: Mapping[str, Any] | None, config: Mapping[str, Any]) -> str:
+    """Return a list's line about a clip."""
+    if shown is None:
+        return f"* [{file}]({file})"
+    strange = ", which it was never trained on" if shown["env"] != config["env_id"] else ""
+    return (
+        f"* [{file}]({file}): {shown['seconds']:g} s on `{shown['env']}`{strange}. "
+        f"{shown['actions'].capitalize()} actions; the episodes from seed {shown['seed']} on, as "
+        "they come."
+    )
+
+
+def _papers(config: Mapping[str, Any]) -> tuple[str, ...]:
+    return ABOUT[config["policy"]].papers
 
 
 def _use(name: str, config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -> str:
@@ -134,7 +106,7 @@ def _use(name: str, config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -
         return f"{known}\n\n" + _fenced("\n".join(lines), "python")
     kwargs = "".join(f", {key}={value!r}" for key, value in sorted(config["env_kwargs"].items()))
     text = _USE.format(env=_quoted(home) + kwargs, name=_quoted(name))
-    others = sorted({table.env for table in tables} - {home})
+    others = [table.env for table in transfer_row(tables, home) if table.env != home]
     said = f"It was also scored on {_listed(others)}; put any of them in. " if others else ""
     return (
         _fenced(text, "python")
@@ -154,9 +126,24 @@ def _results(tables: Sequence[EpisodeTable]) -> str:
     )
 
 
+def _kept(tables: Sequence[EpisodeTable], home: str | None) -> list[str]:
+    """Return the retained share as a sentence, if there is one."""
+    row = transfer_row(tables, home)
+    share = retained_share(row, home)
+    if share is None:
+        return []
+    bodies = _listed([table.env for table in others_of(row, home)])
+    kind = row[0].actions
+    return [
+        f"**Retained share: {100 * share:.0f} %.** That is the mean of its mean returns on "
+        f"{bodies}, each body counting once, over its mean return on `{home}`; {kind} actions."
+    ]
+
+
 def _row(table: EpisodeTable) -> str:
     """Return one score as a row of the table."""
-    found, steps, distance = (table.estimate(q) for q in ("return", "length", "distance"))
+    found = table.estimate()  # an interval takes a while, so of the others the mean alone
+    steps, distance = (float(table.values(q).mean()) for q in ("length", "distance"))
     if found is None:
         iqm = mean = "not reported"
     else:
@@ -168,8 +155,8 @@ def _row(table: EpisodeTable) -> str:
         table.actions,
         mean,
         iqm,
-        "" if steps is None else f"{steps.mean:.0f}",
-        "" if distance is None else f"{distance.mean:.1f}",
+        f"{steps:.0f}",
+        "" if math.isnan(distance) else f"{distance:.1f}",
         str(table.episodes),
         str(int(table.seeds.min())),
     )
@@ -193,11 +180,38 @@ def _training(config: Mapping[str, Any], recipe: Mapping[str, Any] | None) -> st
     lines = ["| what | value |", "|---|---|"]
     lines += [f"| {_cell(str(key))} | {_cell(json.dumps(value))} |" for key, value in rows]
     text = "\n".join(lines).replace('"', "")
-    if config["command"]:
-        text = f"{_fenced(config['command'], 'sh')}\n\n{text}"
+    again = "morphzoo train --recipe recipe.json --out runs/again" if recipe else None
+    if command := config["command"] or again:
+        text = f"{_fenced(command, 'sh')}\n\n{text}"
     if recipe:
-        text += "\n\nAll settings: `recipe.json`, for `zoo_scripts/train.py --recipe recipe.json`."
+        text += "\n\nAll settings: `recipe.json`, for `morphzoo train --recipe recipe.json`."
     return text
+
+
+def _limits(config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -> str:
+    """Return what it is not made for, as a list."""
+    home = config["env_id"]
+    scored = [table.env for table in transfer_row(tables, home) if table.env != home]
+    where = f"Other bodies that it was measured on: {_listed(scored) or 'none'}"
+    lines = [
+        "It runs on bodies whose joints have the node types above, and refuses others by name. A "
+        "joint that has the name of one it knows and works otherwise is not noticed.",
+        f"{where}; how it moves elsewhere is unknown. Transfer varies widely from one training "
+        "run to the next.",
+        "It was trained and measured in simulation alone, with the versions above. It is "
+        "not made to drive a real robot.",
+    ]
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _licence(license: str | None) -> str:
+    """Return under which licence the weights are."""
+    if license is None:
+        return (
+            "None was chosen, so none is given. Who trained the weights chooses one: "
+            "`zoo.annotate(folder, license=...)`."
+        )
+    return f"The weights and this folder: `{license}`."
 
 
 def _fenced(text: str, language: str) -> str:

@@ -17,7 +17,9 @@ from morphzoo.policies.transferring import transfer
 from morphzoo.spaces import graph_of
 from morphzoo.zoo.address import address_in
 from morphzoo.zoo.catalogue import locate
-from morphzoo.zoo.folder import FILES, pack_folder, read_folder, write_folder
+from morphzoo.zoo.folder import CARD, CARD_LIMIT, FILES, pack_folder, read_folder, write_folder
+from morphzoo.zoo.media import read_media
+from morphzoo.zoo.metadata import license_in
 from morphzoo.zoo.records import CURVE, CURVE_LIMIT, RECIPE, RESULTS, read_record
 from morphzoo.zoo.schema import read_config_of
 from morphzoo.zoo.source import describe
@@ -42,6 +44,7 @@ def save(
     recipe: Mapping[str, Any] | None = None,
     curve: PathLike | None = None,
     command: str | None = None,
+    license: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Save a policy as a checkpoint folder: config.json, model.safetensors, README.md; no pickle.
@@ -61,6 +64,7 @@ def save(
         recipe: The settings of the training, as `zoo_scripts/train.py` uses them.
         curve: CSV file of the training curve; it is copied.
         command: The command line that trained it, for the card.
+        license: Licence of the weights, for the card: an identifier of the Hub's, such as mit.
         overwrite: Replace a checkpoint that is already there.
 
     Returns:
@@ -76,7 +80,9 @@ def save(
     given = {"env_id": env_id, "env_kwargs": env_kwargs, "seed": seed, "steps": steps}
     policy, config = describe(model_or_policy, recipe, given, command)
     data = None if curve is None else Path(curve).read_bytes()
-    files = pack_folder(folder.name, config, pack(policy.state_dict()), results, recipe, data)
+    files = pack_folder(
+        folder.name, config, pack(policy.state_dict()), results, recipe, data, license=license
+    )
     return write_folder(folder, files, overwrite=overwrite)
 
 
@@ -142,16 +148,21 @@ def annotate(
     results: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
     curve: PathLike | None = None,
+    media: Mapping[str, PathLike] | None = None,
+    license: str | None = None,
     into: PathLike | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Add results, recipe or curve to a finished checkpoint and write its card anew.
+    """Add results, recipe, curve or media to a finished checkpoint and write its card anew.
 
     Args:
         name_or_folder: The checkpoint.
-        results: Scores that replace those in it; a training's account in it is kept.
+        results: Scores that replace those in it; a training's account in it, and that of what
+            the clips show, are kept.
         recipe: The settings of the training.
         curve: CSV file of the training curve.
+        media: Pictures and clips to add: a name in `media.MEDIA` -> a file. Those in it are kept.
+        license: Licence of the weights; by default the one that its card names already.
         into: Another folder to write the result to; by default the checkpoint's own.
         overwrite: Replace a checkpoint in `into`.
 
@@ -169,8 +180,8 @@ def annotate(
         )
     folder = source if into is None else Path(into).expanduser().resolve()
     old = read_record(source, RESULTS)
-    if results is not None and old is not None and "training" in old:
-        results = {"training": old["training"], **results}
+    if results is not None and old is not None:
+        results = {**old, **results}
     if curve is not None:
         data = Path(curve).read_bytes()
     else:
@@ -184,6 +195,8 @@ def annotate(
         old if results is None else results,
         read_record(source, RECIPE) if recipe is None else recipe,
         data,
+        media=read_media(source) | {n: Path(p).read_bytes() for n, p in (media or {}).items()},
+        license=license or _license_of(source),
     )
     return write_folder(folder, files, overwrite=overwrite or folder == source)
 
@@ -242,6 +255,13 @@ def spaces_of(env: Any) -> tuple[spaces.Space, spaces.Space]:
             f"{type(env).__name__}: give gymnasium.make('morphzoo/Centipede-8-v0')"
         )
     return observed, action
+
+
+def _license_of(folder: Path) -> str | None:
+    """Return the licence that a checkpoint's card names."""
+    if not os.path.lexists(folder / CARD):
+        return None
+    return license_in(read_bytes(folder, CARD, CARD_LIMIT).decode("utf-8", "replace"))
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from morphzoo.files import check_writable, folder_atomic, recover_folder
 from morphzoo.zoo.card import card
+from morphzoo.zoo.media import MEDIA, check_media
+from morphzoo.zoo.metadata import LICENSE
 from morphzoo.zoo.records import (
     CURVE,
     CURVE_LIMIT,
@@ -27,14 +29,15 @@ from morphzoo.zoo.schema import (
     check_config,
     read_config_of,
 )
-from morphzoo.zoo.untrusted import CheckpointError, check_plain, read_json
+from morphzoo.zoo.untrusted import CheckpointError, check_plain, read_json, shown
 from morphzoo.zoo.weights import WEIGHTS, read_header, read_weights
 
 if TYPE_CHECKING:
     import torch
 
 CARD = "README.md"
-FILES = (CONFIG, WEIGHTS, CARD, RESULTS, RECIPE, CURVE)
+CARD_LIMIT = 1_000_000  # bytes
+FILES = (CONFIG, WEIGHTS, CARD, RESULTS, RECIPE, CURVE, *MEDIA)
 
 _LIMITS = {CONFIG: CONFIG_LIMIT, RESULTS: RESULTS_LIMIT, RECIPE: RECIPE_LIMIT, CURVE: CURVE_LIMIT}
 
@@ -46,6 +49,9 @@ def pack_folder(
     results: Mapping[str, Any] | None,
     recipe: Mapping[str, Any] | None,
     curve: bytes | None,
+    *,
+    media: Mapping[str, bytes] | None = None,
+    license: str | None = None,
 ) -> dict[str, bytes]:
     """Turn the parts of a checkpoint into the bytes of its files.
 
@@ -56,6 +62,8 @@ def pack_folder(
         results: Its results.
         recipe: Its recipe.
         curve: Bytes of its training curve.
+        media: Its pictures and clips: a name in `media.MEDIA` -> contents.
+        license: Identifier of the licence that its card names, as the Hub writes it.
 
     Returns:
         File name -> contents.
@@ -64,6 +72,8 @@ def pack_folder(
         CheckpointError: A part is not of the form that `load` takes.
     """
     name = name.encode("utf-8", "replace").decode("utf-8")
+    media = media or {}
+    _check_extras(media, license)
     for part, where in ((config, CONFIG), (results or {}, RESULTS), (recipe or {}, RECIPE)):
         check_plain(part, where)
     tables = [] if results is None else tables_in(results, RESULTS)
@@ -72,10 +82,13 @@ def pack_folder(
     score = score_in(name, config["env_id"], tables, results, recipe)
     config = {**config, "score": score or config["score"]}
     check_config(config, CONFIG)
+    clips = (results or {}).get("media")
+    text = card(name, config, tables, recipe, media=media, shown=clips, license=license)
     files = {
         CONFIG: _json(config),
         WEIGHTS: weights,
-        CARD: card(name, config, tables, recipe).encode("utf-8"),
+        CARD: text.encode("utf-8"),
+        **media,
     }
     optional = {RESULTS: results, RECIPE: recipe}
     files |= {file: _json(part) for file, part in optional.items() if part is not None}
@@ -105,6 +118,19 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     config = read_config_of(folder)
     check_against_weights(config, read_header(folder), folder / CONFIG)
     return config, read_weights(folder)
+
+
+def _check_extras(media: Mapping[str, bytes], license: str | None) -> None:
+    """Refuse media and a licence that a checkpoint does not take."""
+    if unknown := sorted(set(media) - set(MEDIA)):
+        raise CheckpointError(f"media: expected {', '.join(MEDIA)}; found {', '.join(unknown)}")
+    for file, data in media.items():
+        check_media(file, data, file)
+    if license is not None and not LICENSE.fullmatch(license):
+        raise CheckpointError(
+            f"license: expected an identifier of the Hub's, such as mit or apache-2.0; found "
+            f"{shown(license)}"
+        )
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], *, overwrite: bool) -> Path:

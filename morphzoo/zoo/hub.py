@@ -13,7 +13,7 @@ from morphzoo.zoo.address import Address, parse_address, repo_name
 from morphzoo.zoo.cache import Cached, cache_root, cached, remember, remembered, shelf
 from morphzoo.zoo.catalogue import bundled, locate
 from morphzoo.zoo.folder import FILES
-from morphzoo.zoo.parcel import MEDIA, Progress, agrees, incoming, outgoing, receive
+from morphzoo.zoo.parcel import Progress, agrees, card_of, incoming, outgoing, receive
 from morphzoo.zoo.pins import Pin, fits_pin, pin_of
 from morphzoo.zoo.remote import Change, HubError, Listing, Remote, Token, remote_of
 from morphzoo.zoo.schema import read_config_of
@@ -117,7 +117,7 @@ def pull(
 ) -> Path:
     """Fetch a checkpoint from the Hugging Face Hub, or find it where it was fetched before.
 
-    Asked for are `parcel.ALLOWED` and media at the top of the repository, nothing else. Sizes and
+    Asked for are the files of `parcel.ALLOWED`, nothing else. Sizes and
     sums are compared with the hub's listing, and the checkpoint is checked as `load` checks it,
     before it appears in the cache. A commit that is there already is found without a request.
 
@@ -179,10 +179,27 @@ def tagged(tag: str = "morphzoo", *, endpoint: str | None = None, token: Token =
     return [repo for repo in remote_of(endpoint, token).tagged(tag) if is_repo(repo)]
 
 
+def read_card(repo_id: str, *, endpoint: str | None = None, token: Token = None) -> str:
+    """Read a checkpoint's card on a hub, and nothing else of it.
+
+    Args:
+        repo_id: user/repo, or user/repo@revision.
+        endpoint: As for `pull`.
+        token: As for `pull`.
+
+    Raises:
+        HubError: The hub does not have it, or could not be reached.
+        CheckpointError: What came is not what the hub lists.
+    """
+    address, remote = parse_address(repo_id, None), remote_of(endpoint, token)
+    listing = remote.listing(address.repo, address.revision)
+    return card_of(remote, address.repo, listing).decode("utf-8", "replace")
+
+
 def _difference(files: Mapping[str, bytes], there: Listing) -> tuple[dict[str, bytes], list[str]]:
     """Return which files a hub has not, or not so, and which of ours it has too many."""
     add = {name: data for name, data in files.items() if not agrees(there.files.get(name), data)}
-    gone = [n for n in there.files if n not in files and (n in FILES or MEDIA.fullmatch(n))]
+    gone = [name for name in there.files if name in FILES and name not in files]
     return add, gone
 
 

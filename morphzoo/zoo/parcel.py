@@ -8,12 +8,14 @@ import hashlib
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from morphzoo.files import check_writable, folder_atomic
 from morphzoo.folder_hub import Sum, git_oid
-from morphzoo.zoo.folder import CARD, FILES, read_folder
+from morphzoo.zoo.folder import CARD, CARD_LIMIT, FILES, read_folder
+from morphzoo.zoo.media import MEDIA, MEDIA_LIMIT, read_media
 from morphzoo.zoo.pins import Pin, check_pin
 from morphzoo.zoo.records import (
     CURVE,
@@ -29,16 +31,15 @@ from morphzoo.zoo.schema import CONFIG, CONFIG_LIMIT
 from morphzoo.zoo.untrusted import CheckpointError, read_bytes, refuse, shown
 from morphzoo.zoo.weights import WEIGHTS, WEIGHTS_LIMIT
 
-#: What `pull` ever asks a hub for, beside media: file -> largest size (bytes).
+#: What `pull` ever asks a hub for: file -> largest size (bytes).
 ALLOWED = {
     CONFIG: CONFIG_LIMIT,
     WEIGHTS: WEIGHTS_LIMIT,
-    CARD: 1_000_000,
+    CARD: CARD_LIMIT,
     RESULTS: RESULTS_LIMIT,
+    **dict.fromkeys(MEDIA, MEDIA_LIMIT),
 }
 NEEDED = (CONFIG, WEIGHTS, CARD)
-MEDIA = re.compile(r"[A-Za-z0-9][\w-]{0,60}\.(?:mp4|png|gif)", re.ASCII)
-MEDIA_LIMIT, MEDIA_COUNT = 20_000_000, 16  # bytes each, files
 
 Progress = Callable[[str, int, int], None]  # what, how much more, of how much (bytes)
 
@@ -55,7 +56,7 @@ def outgoing(folder: Path) -> dict[str, bytes]:
         folder: Its folder.
 
     Returns:
-        File name -> contents: the checkpoint's own files, and media.
+        File name -> contents, of those in `FILES` that are there.
 
     Raises:
         CheckpointError: It is not sound, too large, or holds what looks like a token.
@@ -63,18 +64,17 @@ def outgoing(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         refuse(shown(os.fspath(folder)), "a checkpoint's folder", "none", "Make one with zoo.save")
     read_folder(folder)
+    read_media(folder)
     for record in (RESULTS, RECIPE):
         read_record(folder, record)
     names = sorted(entry.name for entry in folder.iterdir())
-    media = [name for name in names if MEDIA.fullmatch(name)]
-    if left := [shown(name) for name in names if name not in (*FILES, *media)]:
+    if left := [shown(name) for name in names if name not in FILES]:
         _log.warning("%s: not published: %s", folder, ", ".join(left[:5]))
     limits = {**ALLOWED, RECIPE: RECIPE_LIMIT, CURVE: CURVE_LIMIT}
-    limits |= dict.fromkeys(media, MEDIA_LIMIT)
-    files = {n: read_bytes(folder, n, limits[n]) for n in names if n in (*FILES, *media)}
+    files = {name: read_bytes(folder, name, limits[name]) for name in names if name in FILES}
     if CARD not in files:
         refuse(folder / CARD, "a card", "none", "Write it anew with zoo.annotate")
-    for name in (name for name in files if not MEDIA.fullmatch(name) and name != WEIGHTS):
+    for name in (name for name in files if name not in MEDIA and name != WEIGHTS):
         if _TOKEN.search(files[name]):
             remedy = "Revoke that token, and write the file without it"
             refuse(folder / name, "nothing secret", "what looks like a token of the Hub", remedy)
@@ -103,23 +103,43 @@ def incoming(listing: Listing, where: str) -> dict[str, Sum]:
         where: What to call it in messages.
 
     Returns:
-        Name of a file of `ALLOWED`, or of media -> what it must be.
+        Name of a file of `ALLOWED` -> what it must be.
 
     Raises:
         CheckpointError: A file is missing, too large, or listed without a sum.
     """
-    media = [name for name in sorted(listing.files) if MEDIA.fullmatch(name)][:MEDIA_COUNT]
-    limits = {**ALLOWED, **dict.fromkeys(media, MEDIA_LIMIT)}
-    wanted = {name: listing.files[name] for name in limits if name in listing.files}
+    wanted = {name: listing.files[name] for name in ALLOWED if name in listing.files}
     if missing := [name for name in NEEDED if name not in wanted]:
         remedy = "It is no checkpoint of morphzoo: check the name"
         refuse(where, f"the files {', '.join(NEEDED)}", f"none named {', '.join(missing)}", remedy)
     for name, sums in wanted.items():
         if type(sums.size) is not int or not isinstance(sums.sha256 or sums.oid, str):
             refuse(f"{where}/{name}", "its size and checksum in the listing", "none", _NO_SUMS)
-        if not 0 <= sums.size <= limits[name]:
-            refuse(f"{where}/{name}", f"at most {limits[name]:,} bytes", f"{sums.size:,}", _AGAIN)
+        if not 0 <= sums.size <= ALLOWED[name]:
+            refuse(f"{where}/{name}", f"at most {ALLOWED[name]:,} bytes", f"{sums.size:,}", _AGAIN)
     return wanted
+
+
+def card_of(remote: Remote, repo: str, listing: Listing) -> bytes:
+    """Fetch the card of a listing, for one look at it.
+
+    Args:
+        remote: The hub.
+        repo: The repository.
+        listing: What the hub has of it.
+
+    Raises:
+        HubError: The hub could not send it.
+        CheckpointError: It has none, or sent something else than it lists.
+    """
+    where = f"{remote.url}/{repo}"
+    wanted = incoming(listing, where)
+    assert listing.commit is not None  # there are files
+    with tempfile.TemporaryDirectory() as folder:
+        _receive_file(
+            remote, repo, listing.commit, CARD, wanted[CARD], Path(folder), lambda _: None
+        )
+        return (Path(folder) / CARD).read_bytes()
 
 
 def receive(
@@ -162,6 +182,7 @@ def receive(
         try:
             read_folder(aside)
             read_record(aside, RESULTS)
+            read_media(aside)
         except CheckpointError as error:
             raise CheckpointError(str(error).replace(os.fspath(aside), where)) from None
         check_pin(pin, aside, where)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from morphzoo.results import EpisodeTable, tables_of
-from morphzoo.zoo.card import own_tables
+from morphzoo.zoo.media import check_shown
+from morphzoo.zoo.scores import own_tables
 from morphzoo.zoo.untrusted import Where, read_json, refuse, said, shown
 
 RESULTS, RECIPE, CURVE = "results.json", "recipe.json", "curve.csv"
@@ -17,7 +18,7 @@ RECIPE_LIMIT = 1_000_000
 CURVE_LIMIT = 64_000_000
 
 _SCORES_KEYS = ("command", "format_version", "scores", "versions")
-_KEYS = (*_SCORES_KEYS, "training")
+_KEYS = (*_SCORES_KEYS, "training", "media")
 
 
 def read_record(folder: Path, name: str) -> dict[str, Any] | None:
@@ -48,7 +49,7 @@ def tables_in(document: Mapping[str, Any], where: Where) -> list[EpisodeTable]:
 
     Args:
         document: What `zoo_scripts/evaluate_transfer.py --json` writes, or a training's own
-            account under `training`, or both.
+            account under `training`, or what its clips show under `media`, or several of these.
         where: What to call it in messages.
 
     Returns:
@@ -61,7 +62,8 @@ def tables_in(document: Mapping[str, Any], where: Where) -> list[EpisodeTable]:
         refuse(where, f"the keys {', '.join(_KEYS)}", f"also {shown(unknown)}")
     if not isinstance(document.get("training", {}), dict):
         refuse(f"{os.fspath(where)}: training", "an object", shown(document["training"]))
-    if not set(document) & set(_SCORES_KEYS) and "training" in document:
+    check_shown(document.get("media", {}), f"{os.fspath(where)}: media")
+    if document and not set(document) & set(_SCORES_KEYS):
         return []
     try:
         tables = tables_of(dict(document))

@@ -1,0 +1,47 @@
+"""Whom to cite for a policy, and what to tag it with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MORPHZOO = """\
+@software{morphzoo,
+  title  = {morphzoo: train a policy on one robot body, run it on any body},
+  author = {{morphzoo contributors}},
+  year   = {2026},
+}"""
+NERVENET = """\
+@inproceedings{wang2018nervenet,
+  title     = {NerveNet: Learning Structured Policy with Graph Neural Networks},
+  author    = {Wang, Tingwu and Liao, Renjie and Ba, Jimmy and Fidler, Sanja},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2018},
+}"""
+SNOWFLAKE = """\
+@inproceedings{blake2021snowflake,
+  title     = {Snowflake: Scaling {GNNs} to High-Dimensional Continuous Control via Parameter
+               Freezing},
+  author    = {Blake, Charlie and Kurin, Vitaly and Igl, Maximilian and Whiteson, Shimon},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2021},
+}"""
+
+
+class About(NamedTuple):
+    """What a card says of a policy's kind.
+
+    Attributes:
+        tags: What people search the Hub for.
+        papers: BibTeX entries.
+    """
+
+    tags: tuple[str, ...]
+    papers: tuple[str, ...]
+
+
+# A row for every name in morphzoo.policies.POLICIES.
+ABOUT: dict[str, About] = {
+    "snowflake": About(("graph-neural-network",), (SNOWFLAKE, NERVENET)),
+    "nervenet": About(("graph-neural-network",), (NERVENET,)),
+    "mlp": About((), (NERVENET,)),  # MLPAA, its baseline
+}

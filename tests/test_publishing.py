@@ -1,0 +1,61 @@
+"""A checkpoint made ready to be shown: what is filmed, and what is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from morphzoo import publishing, video, zoo
+from morphzoo.video import Clip
+
+NAME, HOME = "snowflake-centipede-6", "morphzoo/Centipede-6-v0"
+MP4 = b"\0\0\0\x08ftyp\0\0\0\x08moov\0\0\0\x08mdat"
+
+
+@pytest.fixture
+def filmed(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Films nothing; writes the smallest clip and notes what was asked for."""
+    asked: list = []
+
+    def render(policy, env_id, path, *, seconds, env_kwargs, progress) -> Clip:
+        asked.append((Path(policy).name, env_id, seconds, env_kwargs))
+        Path(path).write_bytes(MP4)
+        return Clip(Path(path), policy, env_id, "sampled", (640, 360), 20, round(seconds * 20), ())
+
+    monkeypatch.setattr(video, "render", render)
+    return asked
+
+
+def test_both_clips_the_curve_and_the_card(filmed, tmp_path: Path) -> None:
+    """Of 8, 10, 12 and 20 legs, 10 has the better of the two middle returns."""
+    folder = publishing.prepare(NAME, tmp_path / NAME, license="mit", seconds=4.0)
+    far = "morphzoo/Centipede-10-v0"
+    assert filmed == [(NAME, HOME, 4.0, {}), (NAME, far, 4.0, {})]
+    media = {"replay.mp4", "transfer.mp4", "curve.png"}
+    assert media < set(os.listdir(folder))
+    assert (folder / "curve.png").stat().st_size < 300_000
+    text = (folder / "README.md").read_text()
+    assert f"4 s on `{HOME}`. Sampled actions; the episodes from seed 10000 on" in text
+    assert f"4 s on `{far}`, which it was never trained on." in text
+    assert ModelCard(text).data.license == "mit"
+    results = zoo.read_results(folder)
+    assert results and results["media"]["transfer.mp4"]["env"] == far
+
+
+def test_another_body_may_be_filmed(filmed, tmp_path: Path) -> None:
+    publishing.prepare(NAME, tmp_path / NAME, other="morphzoo/Centipede-20-v0")
+    assert [env for _, env, _, _ in filmed] == [HOME, "morphzoo/Centipede-20-v0"]
+
+
+def test_nothing_is_replaced_unasked_and_nothing_left(filmed, tmp_path: Path) -> None:
+    folder = publishing.prepare(NAME, tmp_path / NAME)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        publishing.prepare(folder, folder)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        publishing.prepare(NAME, folder)
+    assert len(filmed) == 2  # what is refused is refused before it is filmed
+    assert publishing.prepare(folder, folder, overwrite=True) == folder
+    assert os.listdir(tmp_path) == [NAME]
