@@ -13,8 +13,9 @@ from morphzoo.results import tables_of
 from morphzoo.zoo.cache import cached
 from morphzoo.zoo.catalogue import PRETRAINED, bundled
 from morphzoo.zoo.hub import read_card, tagged
+from morphzoo.zoo.json_schema import suggestion
 from morphzoo.zoo.records import RESULTS, read_record
-from morphzoo.zoo.schema import read_config_of, suggestion
+from morphzoo.zoo.schema import read_config_of
 from morphzoo.zoo.scores import others_of, own_tables, retained_share, transfer_row
 from morphzoo.zoo.untrusted import CheckpointError, said
 
