@@ -61,9 +61,7 @@ TABLE: tuple[Row, ...] = (
     _twin("Humanoid", "humanoid", None),
     Row("morphzoo/AntVelocity-v0", *_ANT_VELOCITY, {}, 1000, None),
     Row("morphzoo/AntVelocityPD-v0", *_ANT_VELOCITY, {"actuators": "position"}, 1000, None),
-    Row(
-        "morphzoo/AntVelocityCommand-v0", *_ANT_VELOCITY, {"command_range": _COMMANDS}, 1000, 900.0
-    ),
+    Row("morphzoo/AntVelocityCommand-v0", *_ANT_VELOCITY, _COMMANDS, 1000, None),
 )
 
 
