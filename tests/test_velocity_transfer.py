@@ -44,7 +44,9 @@ def test_a_policy_knows_left_from_right():
     """In the home pose all hips observe alike; only their types part the sides."""
     policy, env = build(NerveNetPolicy)
     observation, _ = env.reset(seed=0)
-    mean = policy.get_distribution(torch.from_numpy(observation[None])).distribution.mean[0]
+    mean = (
+        policy.get_distribution(torch.from_numpy(observation[None])).distribution.mean[0].detach()
+    )
     hips = {
         node.name: float(mean[node.action]) for node in policy.graph.nodes if "hip" in node.name
     }
