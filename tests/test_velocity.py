@@ -202,6 +202,48 @@ def test_a_perfect_episode_returns_1000(monkeypatch):
     assert (total, steps) == (1000, 1000)
 
 
+@pytest.mark.parametrize("num_legs", [3, 4, 6])
+def test_where_the_robot_heads_does_not_matter(num_legs):
+    """Turned about z at the start, it gets the same observations and rewards."""
+    straight, turned = AntVelocityEnv(num_legs), AntVelocityEnv(num_legs)
+    straight.reset(seed=0), turned.reset(seed=0)
+    qpos = turned.data.qpos.copy()
+    qpos[3:7] = (math.cos(0.6), 0, 0, math.sin(0.6))
+    turned.set_state(qpos, np.zeros(turned.model.nv))
+    rng, speeds = np.random.default_rng(0), []
+    for _ in range(80):
+        action = rng.uniform(-1, 1, straight.model.nu)
+        one, other = straight.step(action), turned.step(action)
+        np.testing.assert_allclose(other[0], one[0], atol=1e-5)
+        assert other[1] == pytest.approx(one[1], rel=1e-5)
+        speeds.append(one[4]["forward_velocity"])
+    assert np.ptp(speeds) > 0.5
+    assert abs(turned.data.qpos[1] - straight.data.qpos[1]) > 1e-3  # it has gone elsewhere
+
+
+@pytest.mark.parametrize("num_legs", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("actuators", ["torque", "position"])
+def test_mirrored_actions_move_the_mirrored_robot(num_legs, actuators):
+    """Left and right change places: hips turn the other way, ankles the same."""
+    one, other = (AntVelocityEnv(num_legs, actuators=actuators) for _ in range(2))
+    one.reset(seed=0), other.reset(seed=0)
+    joints = [one.model.joint(int(j)).name for j in one.model.actuator_trnid[:, 0]]
+    kinds = [name.split("_") for name in joints]
+    partner = [joints.index(f"{kind}_{num_legs + 1 - int(leg)}") for kind, leg in kinds]
+    sign = np.array([-1.0 if kind == "hip" else 1.0 for kind, _ in kinds])
+    middle = [name for name in joints if name == f"ankle_{(num_legs + 1) / 2:g}"]
+    assert len(middle) == num_legs % 2  # its own partner
+    rng, sideways = np.random.default_rng(1), 0.0
+    for _ in range(40):
+        action = rng.uniform(-1, 1, len(joints))
+        first, second = one.step(action)[4], other.step(sign * action[partner])[4]
+        assert second["forward_velocity"] == pytest.approx(first["forward_velocity"], abs=1e-6)
+        assert second["sideways_velocity"] == pytest.approx(-first["sideways_velocity"], abs=1e-6)
+        sideways = max(sideways, abs(first["sideways_velocity"]))
+    np.testing.assert_allclose(other.data.qpos[:3], one.data.qpos[:3] * (1, -1, 1), atol=1e-6)
+    assert sideways > 0.01
+
+
 # --- commands -------------------------------------------------------------------------------------
 
 
