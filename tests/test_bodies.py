@@ -234,7 +234,8 @@ def test_building_is_deterministic_silent_and_leaves_no_file(tmp_path, monkeypat
 
 def test_parts_can_be_opened_by_themselves():
     for path in sorted(xml_folder().glob("*.xml")):
-        assert mujoco.MjModel.from_xml_path(str(path)).nbody > 1
+        count = mujoco.MjModel.from_xml_path(str(path)).nbody
+        assert count > 1 or path.name == "scenery.xml"
 
 
 def test_a_missing_xml_folder_says_where_it_was_looked_for(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pytest
 import morphzoo  # noqa: F401  (registers the ids)
 from morphzoo.envs.centipede import CentipedeEnv
 from morphzoo.envs.rendering import choose_backend
+from morphzoo.envs.velocity import AntVelocityEnv
 
 LIBRARIES = {"egl": ("EGL", "OpenGL"), "osmesa": ("OSMesa",)}
 DRAW = """
@@ -66,6 +67,18 @@ def test_a_frame_shows_the_robot_in_the_middle_and_follows_it(num_legs):
     assert 40 < rows.mean() < 80 and 60 < columns.mean() < 110
     assert blue.mean() > 0.01
     assert np.abs(near.astype(int) - far).mean() < 0.5
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("num_legs", [2, 4, 8])
+def test_a_frame_shows_the_target_velocity_ant_in_the_middle(num_legs):
+    env = AntVelocityEnv(num_legs, render_mode="rgb_array", width=160, height=120)
+    frame = frame_of(env, seed=0).astype(int)
+    torso = frame[..., 2] - frame[..., 0] > 60
+    legs = (frame[..., 1] - frame[..., 0] > 40) & ~torso
+    rows, columns = np.nonzero(torso)
+    assert 35 < rows.mean() < 75 and 65 < columns.mean() < 95
+    assert torso.mean() > 0.005 and legs.mean() > 0.005 * num_legs
 
 
 @pytest.mark.render

@@ -33,6 +33,12 @@ _CENTIPEDE = (
     "morphzoo.envs.centipede:CentipedeVectorEnv",
 )
 
+_ANT_VELOCITY = (
+    "morphzoo.envs.velocity:AntVelocityEnv",
+    "morphzoo.envs.velocity:AntVelocityVectorEnv",
+)
+_COMMANDS = {"command_range": ((0.5, 2.5), (-0.5, 0.5))}  # forward and to the left (m/s)
+
 
 def _twin(body: str, module: str, reward_threshold: float | None) -> Row:
     """Return the row of a twin of Gymnasium's; the version is Gymnasium's own."""
@@ -53,6 +59,9 @@ TABLE: tuple[Row, ...] = (
     _twin("Walker2d", "walker2d", None),
     _twin("Ant", "ant", 6000.0),
     _twin("Humanoid", "humanoid", None),
+    Row("morphzoo/AntVelocity-v0", *_ANT_VELOCITY, {}, 1000, None),
+    Row("morphzoo/AntVelocityPD-v0", *_ANT_VELOCITY, {"actuators": "position"}, 1000, None),
+    Row("morphzoo/AntVelocityCommand-v0", *_ANT_VELOCITY, _COMMANDS, 1000, None),
 )
 
 

@@ -85,15 +85,14 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
     for k in range(num_torsos(num_legs)):
         if k > 0:
             segment = mujoco.MjSpec.from_file(str(folder / "segment.xml"))
-            torso = _attach(segment.body("torso_"), torso, (TORSO_OFFSET, 0.0, 0.0), k)
+            torso = attach(segment.body("torso_"), torso, (TORSO_OFFSET, 0.0, 0.0), k)
         for leg in range(2 * k, min(2 * k + 2, num_legs)):
             side, sign = ("left", -1) if leg % 2 == 0 else ("right", 1)
             part = mujoco.MjSpec.from_file(str(folder / f"{side}_leg.xml"))
-            _attach(part.body("legbody_"), torso, (0.0, sign * HIP_OFFSET, 0.0), leg)
-    for element in (*spec.bodies, *spec.joints, *spec.geoms):
-        element.name = element.name.removeprefix(_PART)
+            attach(part.body("legbody_"), torso, (0.0, sign * HIP_OFFSET, 0.0), leg)
+    name_parts(spec)
     for joint, gear in _motors(num_legs, disabled):
-        _add_motor(spec, joint, gear)
+        add_motor(spec, joint, gear)
     _frame(spec, TORSO_OFFSET * num_torsos(num_legs))
     return spec.compile()
 
@@ -130,13 +129,44 @@ def gymnasium_body(xml_file: str, *, contact_forces: bool = False) -> mujoco.MjM
     return spec.compile()
 
 
+def check_num_legs(num_legs: int, least: int, most: int) -> None:
+    """Raise ValueError unless the number of legs is a whole number in `least`..`most`."""
+    whole = isinstance(num_legs, Integral) and not isinstance(num_legs, bool)
+    if not whole or not least <= num_legs <= most:
+        raise ValueError(
+            f"num_legs: expected a whole number from {least} to {most}, found {num_legs!r}."
+        )
+
+
+def attach(
+    body: mujoco.MjsBody, parent: mujoco.MjsBody, pos: tuple[float, float, float], number: int
+) -> mujoco.MjsBody:
+    """Hang a part on `parent` at `pos` (m), its names completed by its number."""
+    return parent.add_frame(pos=pos).attach_body(body, _PART, str(number))
+
+
+def name_parts(spec: mujoco.MjSpec) -> None:
+    """Give the bodies, joints and geoms of attached parts their final names."""
+    for element in (*spec.bodies, *spec.joints, *spec.geoms):
+        element.name = element.name.removeprefix(_PART)
+
+
+def add_motor(spec: mujoco.MjSpec, joint: str, gear: float) -> None:
+    """Add a torque motor of control range [-1, 1] on a joint; `gear` is its torque at 1 (N m)."""
+    motor = spec.add_actuator(
+        name=joint,
+        target=joint,
+        trntype=mujoco.mjtTrn.mjTRN_JOINT,
+        gear=[gear, 0, 0, 0, 0, 0],
+        ctrllimited=True,
+        ctrlrange=[-1.0, 1.0],
+    )
+    motor.set_to_motor()
+
+
 def _check(num_legs: int, disabled_legs: Iterable[int]) -> tuple[int, ...]:
     """Return the disabled legs, or raise ValueError for a body that cannot be built."""
-    whole = isinstance(num_legs, Integral) and not isinstance(num_legs, bool)
-    if not whole or not MIN_LEGS <= num_legs <= MAX_LEGS:
-        raise ValueError(
-            f"num_legs: expected a whole number from {MIN_LEGS} to {MAX_LEGS}, found {num_legs!r}."
-        )
+    check_num_legs(num_legs, MIN_LEGS, MAX_LEGS)
     disabled = tuple(disabled_legs)
     wrong = [leg for leg in disabled if isinstance(leg, bool) or leg not in range(num_legs)]
     if wrong:
@@ -146,13 +176,6 @@ def _check(num_legs: int, disabled_legs: Iterable[int]) -> tuple[int, ...]:
     if len(set(disabled)) < len(disabled):
         raise ValueError(f"disabled_legs: expected every leg once, found {list(disabled)}.")
     return disabled
-
-
-def _attach(
-    body: mujoco.MjsBody, parent: mujoco.MjsBody, pos: tuple[float, float, float], number: int
-) -> mujoco.MjsBody:
-    """Hang a part on `parent` at `pos` (m), its names completed by its number."""
-    return parent.add_frame(pos=pos).attach_body(body, _PART, str(number))
 
 
 def _motors(num_legs: int, disabled: tuple[int, ...]) -> list[tuple[str, float]]:
@@ -166,19 +189,6 @@ def _motors(num_legs: int, disabled: tuple[int, ...]) -> list[tuple[str, float]]
             torso = leg // 2
             motors += [(f"body_{torso}", TORSO_GEAR), (f"bodyupdown_{torso}", TORSO_GEAR)]
     return motors
-
-
-def _add_motor(spec: mujoco.MjSpec, joint: str, gear: float) -> None:
-    """Add a torque motor of control range [-1, 1] on a joint."""
-    motor = spec.add_actuator(
-        name=joint,
-        target=joint,
-        trntype=mujoco.mjtTrn.mjTRN_JOINT,
-        gear=[gear, 0, 0, 0, 0, 0],
-        ctrllimited=True,
-        ctrlrange=[-1.0, 1.0],
-    )
-    motor.set_to_motor()
 
 
 def _frame(spec: mujoco.MjSpec, length: float) -> None:

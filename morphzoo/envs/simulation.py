@@ -82,6 +82,7 @@ class Simulation:
         self.fields = {name: self.batch.bind(name) for name in task.fields}
         self.failures = 0
         self._action_shape = (task.model.nu,)
+        self._stage = _STAGE_ACC if task.needs_forward else _STAGE_NONE
         self._failed = np.zeros(num, dtype=bool)
         self.batch.forward()
         self.variables = copied(task.begin(self.fields, [np.random.default_rng(0)] * num))
@@ -145,7 +146,9 @@ class Simulation:
     def step(
         self, actions: np.ndarray, ids: Sequence[int] | np.ndarray | None = None
     ) -> StepResult:
-        """Advance the simulations by one action each: `frame_skip` substeps, one forward pass.
+        """Advance the simulations by one action each: `frame_skip` substeps.
+
+        A forward pass follows where the task needs one: it changes no number of the state.
 
         Args:
             actions: float[n, A], in the motors' units; MuJoCo clamps to their control range.
@@ -162,10 +165,10 @@ class Simulation:
             ids = ascending(ids, self.num)
         actions = self.checked(actions, self.num if ids is None else len(ids))
         rows = slice(None) if ids is None else ids
-        self.batch.bind("ctrl")[rows] = actions
+        self.batch.bind("ctrl")[rows] = self.task.control(actions)
         broken = np.zeros(self.num, dtype=bool)
         try:
-            self.batch.step(ids, nstep=self.task.frame_skip, stage=_STAGE_ACC)
+            self.batch.step(ids, nstep=self.task.frame_skip, stage=self._stage)
         except SimulationError as error:
             broken[error.ids] = True
         fields = self.fields if ids is None else taken(self.fields, ids)

@@ -221,7 +221,7 @@ class MorphologyEnv(MujocoEnv):
 
     def _simulate(self, control: np.ndarray) -> bool:
         """Advance the physics and compute every field for the new state; true if MuJoCo raised."""
-        self.data.ctrl[:] = control
+        self.data.ctrl[:] = self.task.control(control[None])[0]
         try:
             mujoco.mj_step(self.model, self.data, nstep=self.frame_skip)
             mujoco.mj_forward(self.model, self.data)

@@ -24,10 +24,18 @@ Fields = Mapping[str, Array]  # MjData field name -> [n, ...]; views, never writ
 # needs it: without one they read zero.
 _POST_CONSTRAINT_FIELDS = frozenset({"cacc", "cfrc_int", "cfrc_ext"})
 
+# Fields that a step leaves as the state after it has them.
+_STATE_FIELDS = frozenset({"time", "qpos", "qvel", "act", "ctrl"})
+
 
 def array_namespace(array: Array) -> Any:
     """Return the module (numpy or torch) whose functions work on `array`."""
     return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def as_like(numbers: np.ndarray, array: Array) -> Array:
+    """Return numbers as an array of the library, the type and the device of another."""
+    return array_namespace(array).asarray(numbers, dtype=array.dtype, device=array.device)
 
 
 def sum_of_squares(rows: Array) -> Array:
@@ -56,8 +64,9 @@ class Task(ABC):
     environment keeps and hands to every method. The order of calls is
 
     * reset: `initial_state`, MuJoCo's `mj_forward`, `begin`, `observe`;
-    * step: physics and one `mj_forward`, so that every field describes the state *after* the
-      step; `reward`, `terminated`, `metrics`, `advance`, `observe` (with the new variables).
+    * step: `control`, physics and, unless the task reads the state alone, one `mj_forward`, so that
+      every field describes the state *after* the step; `reward`, `terminated`, `metrics`,
+      `advance`, `observe` (with the new variables).
 
     The result of a row must not depend on `n`, bit for bit: reduce along the last, contiguous
     axis only, and use no matrix product.
@@ -127,6 +136,15 @@ class Task(ABC):
         """The space of one action, `float32[A]`, bounded by the motors' control ranges."""
         low, high = self.model.actuator_ctrlrange.T.astype(np.float32)
         return spaces.Box(low, high, dtype=np.float32)
+
+    @property
+    def needs_forward(self) -> bool:
+        """Whether a field must be computed anew for the state that a step has reached."""
+        return not _STATE_FIELDS.issuperset(self.fields)
+
+    def control(self, action: Array) -> Array:
+        """Return what the motors are told, `float64[n, A]`; by default the action itself."""
+        return action
 
     @abstractmethod
     def initial_state(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
