@@ -439,7 +439,7 @@ def test_the_catalogue_lists_what_was_pulled_and_what_a_hub_has(
     first = zoo.push(checkpoint, REPO)
     zoo.pull(REPO)
     zoo.push(checkpoint, "user/second")
-    damaged = {"README.md": b"---\ntags: [morphzoo]\n---\n"}
+    damaged = {"README.md": b"---\ntags:\n- morphzoo\n---\n"}
     server.hub.create("user/third")
     server.hub.commit("user/third", damaged, message="a card and nothing else")
     del server.requests[:]
