@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +22,7 @@ PACKAGES = (
     "numpy",
 )
 _BUSY = 0.3  # load of a machine that does something else, in cores
+_PATIENCE = 180  # seconds to wait for it
 
 
 def alternate(
@@ -68,7 +70,7 @@ def ratio(above: list[float], below: list[float]) -> dict[str, float]:
 
 def machine() -> dict[str, Any]:
     """Describe the machine; before anything else runs, for the load."""
-    load = os.getloadavg()[0]
+    load = _load()
     cores = len(os.sched_getaffinity(0))
     quiet = "" if load < _BUSY else ": something else is running, so the spread will be wide"
     print(f"{cores} cores, load {load:.2f} over the last minute{quiet}")
@@ -81,6 +83,15 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def _load() -> float:
+    """Return the load of the last minute, once that of what was measured before has faded."""
+    for _ in range(_PATIENCE):
+        if os.getloadavg()[0] < _BUSY:
+            break
+        time.sleep(1.0)
+    return os.getloadavg()[0]
 
 
 def _version(package: str) -> str | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -111,7 +110,7 @@ def train(policy: str, envs: str, legs: int, num_envs: int, seed: int) -> dict[s
     start = time.perf_counter()
     model.learn(_TIMED * BATCH, reset_num_timesteps=False)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + _workers_bytes()
+    peak = _kib("/proc/self/status", "VmHWM:") * 1024 + _workers_bytes()
     env.close()
     return {"steps_per_second": _TIMED * BATCH / seconds, "peak_gib": peak / _GIB}
 
@@ -121,10 +120,17 @@ def _workers_bytes() -> int:
     total = 0
     for task in Path("/proc/self/task").glob("*/children"):
         for child in task.read_text().split():
-            for line in Path(f"/proc/{child}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
+            total += _kib(f"/proc/{child}/smaps_rollup", "Pss:") * 1024
     return total
+
+
+def _kib(path: str, name: str) -> int:
+    """Return a number of KiB that Linux tells of a process.
+
+    The peak is VmHWM and not getrusage's, which a process inherits from the one that started it.
+    """
+    lines = Path(path).read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 if __name__ == "__main__":
