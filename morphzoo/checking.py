@@ -12,8 +12,10 @@ from scipy import stats
 
 from morphzoo import zoo
 from morphzoo.estimates import difference_margin
+from morphzoo.files import PathLike
+from morphzoo.progress import ProgressCallback, part_of
 from morphzoo.results import EpisodeTable, tables_of
-from morphzoo.transfer import Progress, evaluate, load_policy, part_of
+from morphzoo.transfer import evaluate, load_policy
 
 CONFIDENCE = 0.99  # of all comparisons together, however many: one check in 100 fails by chance
 _ROUNDING = 1e-6  # relative; two samples that do not vary may still differ in the last bits
@@ -58,10 +60,10 @@ class Check:
 
 
 def check_results(
-    policies: Sequence[str | os.PathLike[str]],
+    policies: Sequence[PathLike],
     episodes: int = 20,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     **keywords: Any,
 ) -> Iterator[Check]:
     """Run the first episodes of every score of some checkpoints again.
@@ -93,7 +95,7 @@ def check_results(
         yield _check(name, table, min(episodes, table.episodes), share, keywords)
 
 
-def _scores(policy: str | os.PathLike[str]) -> list[EpisodeTable]:
+def _scores(policy: PathLike) -> list[EpisodeTable]:
     """Return a checkpoint's scores."""
     document = zoo.read_results(policy)
     tables = tables_of(document) if document and "scores" in document else []

@@ -118,16 +118,18 @@ def recover_folder(path: PathLike) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: PathLike) -> Iterator[None]:
-    """Hold a folder for this process alone; others that ask wait. A kill lets go.
+def locked(folder: PathLike, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder for this process alone. A kill lets go; where locks are missing, none is held.
 
     Args:
         folder: The folder; it and its missing parents are made, and an empty file `.lock` in it.
+        wait: Until it is free.
 
     Yields:
         Nothing.
 
     Raises:
+        BlockingIOError: Another process holds it, and `wait` is false.
         OSError: The folder cannot be made or written to.
     """
     folder = Path(folder)
@@ -140,7 +142,7 @@ def locked(folder: PathLike) -> Iterator[None]:
         if os.name == "posix":
             import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)

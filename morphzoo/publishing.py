@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from morphzoo import plots, video, zoo
 from morphzoo.files import PathLike
+from morphzoo.progress import ProgressCallback
 from morphzoo.results import TEST_SEED, tables_of
 from morphzoo.zoo.catalogue import locate
 from morphzoo.zoo.media import PICTURE, REPLAY, TRANSFER
@@ -28,7 +28,7 @@ def prepare(
     other: str | None = None,
     seconds: float = SECONDS,
     overwrite: bool = False,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Write a checkpoint with all that a page about it shows.
 

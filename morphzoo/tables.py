@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from tqdm import tqdm
 
 from morphzoo.estimates import Estimate
 from morphzoo.published import PublishedScore, published_beside
@@ -124,32 +122,6 @@ def csv_text(tables: Sequence[EpisodeTable]) -> str:
     writer.writerow(CSV_COLUMNS)
     writer.writerows(_csv_row(table) for table in tables)
     return file.getvalue()
-
-
-@contextlib.contextmanager
-def progress_bar(
-    *, show: bool = True, unit: str = "episode"
-) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar on the error stream, if that is a terminal.
-
-    Args:
-        show: False for no bar at all.
-        unit: What it counts; "B" is shown in kB and MB.
-
-    Yields:
-        What `transfer.evaluate`, `zoo.push` and `zoo.pull` take as `progress`.
-    """
-    bar = tqdm(disable=None if show else True, unit=unit, unit_scale=unit == "B", leave=False)
-
-    def advance(label: str, ended: int, total: int) -> None:
-        bar.total = total
-        bar.set_description(label, refresh=False)
-        bar.update(ended)
-
-    try:
-        yield advance
-    finally:
-        bar.close()
 
 
 def _rich_table(group: Sequence[EpisodeTable]) -> Table:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -24,10 +24,11 @@ from stable_baselines3.common.policies import BasePolicy
 from morphzoo import zoo
 from morphzoo.actors import Actor, Episodes, acting, torch_threads
 from morphzoo.envs.ids import canonical_id, known_id
+from morphzoo.files import PathLike
+from morphzoo.progress import ProgressCallback, part_of
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, episode_seeds, results_document
 
 #: Called with a label, the number of episodes that have just ended, and that of all to come.
-Progress = Callable[[str, int, int], None]
 
 MAX_ROWS = 64  # bodies simulated side by side; more gain nothing on a workstation's cores
 
@@ -44,7 +45,7 @@ def evaluate(
     env_kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
     trained_on: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> EpisodeTable:
     """Run whole episodes of one policy on one body, side by side.
 
@@ -95,13 +96,13 @@ def evaluate(
 
 
 def transfer_matrix(
-    policies: Sequence[str | os.PathLike[str]],
+    policies: Sequence[PathLike],
     env_ids: Sequence[str],
     episodes: int = 20,
     seed: int | Sequence[int] = TEST_SEED,
     actions: Sequence[str] = ("sampled",),
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     **keywords: Any,
 ) -> list[EpisodeTable]:
     """Evaluate every policy on every body; `evaluate` says how.
@@ -197,11 +198,6 @@ def load_onto(name: str, env: gym.Env) -> BasePolicy | str:
         raise ValueError(f"policy '{name}' on '{body}': {error}") from error
     finally:
         log.setLevel(level)
-
-
-def part_of(progress: Progress, parts: int) -> Progress:
-    """Return what one of several evaluations of equal length is to call."""
-    return lambda label, ended, total: progress(label, ended, total * parts)
 
 
 def _make_env(

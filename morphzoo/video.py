@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from morphzoo.envs.existing import with_graph
 from morphzoo.envs.ids import known_id
 from morphzoo.envs.rendering import choose_backend
 from morphzoo.files import PathLike, check_writable, write_bytes_atomic
+from morphzoo.progress import ProgressCallback
 from morphzoo.results import RANDOM, TEST_SEED
 from morphzoo.transfer import load_onto
 
@@ -93,7 +94,7 @@ def render(
     size: tuple[int, int] = (640, 360),
     camera: str | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Clip:
     """Film a policy on a body, in the body's own time.
 
@@ -287,7 +288,7 @@ def _actor(policy: Any, env: gym.Env, deterministic: bool) -> Actor:
 
 
 def _watched(
-    film: Film, label: str, total: int, progress: Callable[[str, int, int], None] | None
+    film: Film, label: str, total: int, progress: ProgressCallback | None
 ) -> Iterator[np.ndarray]:
     """Pass frames on and say so."""
     for frame in film:

@@ -21,7 +21,7 @@ from morphzoo.results import EpisodeTable, results_document
 from morphzoo.zoo.card import card
 from morphzoo.zoo.catalogue import PRETRAINED
 from morphzoo.zoo.citations import ABOUT
-from morphzoo.zoo.folder import FILES
+from morphzoo.zoo.folder import LIMITS
 from morphzoo.zoo.media import MEDIA, check_media
 from morphzoo.zoo.metadata import TAGS, license_in
 from morphzoo.zoo.scores import middle_body, own_tables, retained_share, transfer_row
@@ -292,7 +292,7 @@ def test_media_are_added_kept_and_loaded_around(tmp_path: Path) -> None:
     scores = _tables(NAME)
     again = zoo.annotate(first, results=results_document(scores), into=tmp_path / "again")
     for folder in (first, again):
-        assert set(os.listdir(folder)) == set(FILES) - {"transfer.mp4"}
+        assert set(os.listdir(folder)) == set(LIMITS) - {"transfer.mp4"}
         assert (folder / "replay.mp4").read_bytes() == MP4
         assert (folder / "curve.png").read_bytes() == png()
         text = (folder / "README.md").read_text()

@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from morphzoo import markdown, tables
+from morphzoo.progress import progress_bar
 from morphzoo.results import EpisodeTable, read_results, write_results
 
 SCRIPTS = Path(__file__).parents[1] / "zoo_scripts"
@@ -250,6 +251,6 @@ def test_terminal_tables(scores: list[EpisodeTable]) -> None:
 
 
 def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with tables.progress_bar() as advance:
+    with progress_bar() as advance:
         advance("x on y", 1, 2)
     assert capsys.readouterr() == ("", "")

@@ -26,7 +26,7 @@ from morphzoo.policies import MlpPolicy, SnowflakePolicy
 from morphzoo.policies.transferring import transfer
 from morphzoo.results import EpisodeTable, results_document
 from morphzoo.zoo import checkpoint
-from morphzoo.zoo.folder import FILES
+from morphzoo.zoo.folder import LIMITS
 
 HOME = "morphzoo/Centipede-4-v0"
 MEMORY = 96 * 1024  # kB that any refusal may take at its peak
@@ -553,7 +553,7 @@ def test_good_folder_loads_and_nothing_else_in_it_is_opened(
 ) -> None:
     seen, built = watch.run(folder, lambda: zoo.load(folder, spaces))
     assert built == ["SnowflakePolicy"]
-    assert {"config.json", "model.safetensors"} <= set(seen) <= set(FILES)
+    assert {"config.json", "model.safetensors"} <= set(seen) <= set(LIMITS)
     assert not (folder.parent / "ran").exists()
     (record,) = caplog.records
     assert "ignored, never opened: '__init__.py', 'optimizer.pth', 'policy.pkl'" in record.message
@@ -601,6 +601,6 @@ def assert_refused(row: Row, folder: Path, spaces, watch: Watch) -> None:
     seen, built = watch.run(folder, call)
     after = peak_memory()
     assert not (folder.parent / "ran").exists(), "a payload ran"
-    assert set(seen) <= set(FILES), "a program, a pickle or a file beside was touched"
+    assert set(seen) <= set(LIMITS), "a program, a pickle or a file beside was touched"
     assert bool(built) == row.built, "refused too late, or not where it was expected"
     assert before is None or after is None or after - before < MEMORY

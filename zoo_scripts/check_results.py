@@ -18,7 +18,7 @@ def main() -> int:
     options = parser.parse_args()
     from morphzoo import zoo
     from morphzoo.checking import check_results
-    from morphzoo.tables import progress_bar
+    from morphzoo.progress import progress_bar
 
     policies = options.policies or zoo.bundled()
     if not policies:

@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Film, draw, write, and print the folder."""
-    from morphzoo import publishing, tables
+    from morphzoo import publishing
+    from morphzoo.progress import progress_bar
 
-    with tables.progress_bar(show=not options.no_progress, unit="frame") as progress:
+    with progress_bar(show=not options.no_progress, unit="frame") as progress:
         folder = publishing.prepare(
             options.policy,
             options.out,

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Pull, and print the folders."""
     from morphzoo import zoo
-    from morphzoo.tables import progress_bar
+    from morphzoo.progress import progress_bar
 
     how = {name: getattr(options, name) for name in ("cache_dir", "endpoint")}
     for repo in options.checkpoints:

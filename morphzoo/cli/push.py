@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Push, and print what to load it by."""
     from morphzoo import zoo
-    from morphzoo.tables import progress_bar
+    from morphzoo.progress import progress_bar
 
     how = {name: getattr(options, name) for name in ("tag", "private", "create_pr", "endpoint")}
     with progress_bar(show=not options.no_progress, unit="B") as progress:

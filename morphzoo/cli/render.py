@@ -25,10 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Film, and print what is seen."""
     size = size_of(options.size)
-    from morphzoo import tables, video
+    from morphzoo import video
+    from morphzoo.progress import progress_bar
     from morphzoo.results import TEST_SEED
 
-    with tables.progress_bar(show=not options.no_progress, unit="frame") as progress:
+    with progress_bar(show=not options.no_progress, unit="frame") as progress:
         clip = video.render(
             options.policy,
             options.env,

@@ -36,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print and write."""
     from morphzoo import files, plots, results, tables, transfer
+    from morphzoo.progress import progress_bar
 
     for path in filter(None, (options.json, options.csv, options.plot)):
         files.check_writable(path.absolute().parent)
     what = [options.policies, options.envs, options.episodes, options.seeds, options.actions]
-    with tables.progress_bar(show=not options.no_progress) as progress:
+    with progress_bar(show=not options.no_progress) as progress:
         how = {"num_envs": options.num_envs, "num_threads": options.num_threads}
         scores = transfer.transfer_matrix(*what, **how, progress=progress)
     tables.print_tables(scores)

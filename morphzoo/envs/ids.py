@@ -37,6 +37,11 @@ def canonical_id(env_id: str) -> str:
     return gym.spec(name).id
 
 
+def own_ids() -> list[str]:
+    """Return the ids that morphzoo has registered."""
+    return [name for name in gym.registry if name.startswith(f"{NAMESPACE}/")]
+
+
 def known_id(env_id: str) -> str:
     """Return the registered id that is meant, or say which one is near.
 
@@ -49,7 +54,7 @@ def known_id(env_id: str) -> str:
     try:
         return canonical_id(env_id)
     except gym.error.Error as error:
-        ours = [name for name in gym.registry if name.startswith(f"{NAMESPACE}/")]
-        near = difflib.get_close_matches(f"{NAMESPACE}/{env_id.rpartition('/')[2]}-v0", ours, n=1)
+        name = f"{NAMESPACE}/{env_id.rpartition('/')[2]}-v0"
+        near = difflib.get_close_matches(name, own_ids(), n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"'{env_id}' is no environment: {error}{hint}") from error

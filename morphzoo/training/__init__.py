@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
-from morphzoo.files import check_writable
+from morphzoo.actors import torch_threads
+from morphzoo.files import PathLike, check_writable, locked
 from morphzoo.recipe import Recipe
 from morphzoo.training.curve import check_bodies
 from morphzoo.training.model import build_model
@@ -25,7 +24,7 @@ _COPIES = 12  # weights, Adam's two moments, in two states, `best` in each, `bes
 
 def train(
     recipe: Recipe,
-    out: str | os.PathLike[str],
+    out: PathLike,
     *,
     resume: bool = False,
     progress: bool = True,
@@ -63,7 +62,9 @@ def train(
         OSError: `out` is not writable, or the disk has too little room.
         ImportError: `tensorboard` is asked for and not installed.
     """
-    with _threads(threads):
+    if threads < 1:
+        raise ValueError(f"threads must be 1 or more, found {threads}")
+    with torch_threads(threads):
         model = build_model(recipe, threads)
         try:
             check_bodies(model.policy, recipe)
@@ -96,7 +97,7 @@ def needed_bytes(model: Any) -> int:
 
 @contextlib.contextmanager
 def one_process(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+    """Hold the folder of a training, or say that another process does.
 
     Args:
         folder: A folder that exists.
@@ -104,32 +105,14 @@ def one_process(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: Another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with open(folder / ".lock", "w", encoding="utf-8") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(folder, wait=False))
         except BlockingIOError as error:
             raise ValueError(
                 f"another process is training in '{folder}'. Wait for it or give another --out"
             ) from error
         yield
-
-
-@contextlib.contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads inside the block."""
-    if threads < 1:
-        raise ValueError(f"threads must be 1 or more, found {threads}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _writers(folder: Path, tensorboard: bool) -> list[Any]:

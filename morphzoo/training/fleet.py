@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from morphzoo.files import check_writable, recover_folder
+from morphzoo.files import PathLike, check_writable, recover_folder
 from morphzoo.recipe import Recipe, make_recipe
 from morphzoo.training import build_model, needed_bytes, one_process
 from morphzoo.training.curve import check_bodies
@@ -19,8 +19,6 @@ from morphzoo.training.pool import Event, PlannedRun, Pool
 from morphzoo.training.progress import read_progress
 from morphzoo.training.run import holds_run
 from morphzoo.training.state import seeded_generators
-
-PathLike = str | os.PathLike[str]
 
 _GLANCE = 0.5  # between two looks at the runs, where nothing happens (s)
 

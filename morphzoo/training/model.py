@@ -11,6 +11,7 @@ import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from morphzoo.algorithms import ALGORITHMS
+from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES
 from morphzoo.recipe import Recipe, did_you_mean
 from morphzoo.sb3 import make_vec_env
@@ -125,7 +126,7 @@ def _make_env(recipe: Recipe, threads: int) -> Any:
             recipe.env, recipe.n_envs, recipe.seed, num_threads=threads, **recipe.env_kwargs
         )
     except (gymnasium.error.Error, TypeError, ValueError) as error:
-        known = [name for name in gymnasium.registry if name.startswith("morphzoo/")]
+        known = own_ids()
         hint = "" if recipe.env in known else did_you_mean(recipe.env, known)
         raise ValueError(
             f"cannot make '{recipe.env}' with {recipe.env_kwargs or 'its defaults'}: {error}{hint}"

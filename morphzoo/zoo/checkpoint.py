@@ -12,12 +12,13 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.utils import get_device
 
+from morphzoo.files import PathLike
 from morphzoo.policies import POLICIES
 from morphzoo.policies.transferring import transfer
 from morphzoo.spaces import graph_of
 from morphzoo.zoo.address import address_in
 from morphzoo.zoo.catalogue import locate
-from morphzoo.zoo.folder import CARD, CARD_LIMIT, FILES, pack_folder, read_folder, write_folder
+from morphzoo.zoo.folder import CARD, CARD_LIMIT, LIMITS, pack_folder, read_folder, write_folder
 from morphzoo.zoo.media import read_media
 from morphzoo.zoo.metadata import license_in
 from morphzoo.zoo.records import CURVE, CURVE_LIMIT, RECIPE, RESULTS, read_record
@@ -25,8 +26,6 @@ from morphzoo.zoo.schema import read_config_of
 from morphzoo.zoo.source import describe
 from morphzoo.zoo.untrusted import CheckpointError, read_bytes, shown
 from morphzoo.zoo.weights import WEIGHTS, pack
-
-PathLike = str | os.PathLike[str]
 
 _log = logging.getLogger("morphzoo.zoo")
 _NEVER_READ = ".bin .ckpt .joblib .npy .npz .pkl .pickle .pt .pth .py .zip".split()
@@ -289,7 +288,7 @@ def _check_dtypes(policy: Any, state: Mapping[str, torch.Tensor], folder: Path) 
 
 def _say_what_is_ignored(folder: Path) -> None:
     """Log which files of the folder look like code or pickles; they are never opened."""
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.name not in FILES)
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.name not in LIMITS)
     if found := [shown(name) for name in names if Path(name).suffix.lower() in _NEVER_READ]:
         listed = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         _log.warning("%s: ignored, never opened: %s", folder, listed)

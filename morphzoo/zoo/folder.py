@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from morphzoo.files import check_writable, folder_atomic, recover_folder
 from morphzoo.zoo.card import card
-from morphzoo.zoo.media import MEDIA, check_media
+from morphzoo.zoo.media import MEDIA, MEDIA_LIMIT, check_media
 from morphzoo.zoo.metadata import LICENSE
 from morphzoo.zoo.records import (
     CURVE,
@@ -30,16 +30,24 @@ from morphzoo.zoo.schema import (
     read_config_of,
 )
 from morphzoo.zoo.untrusted import CheckpointError, check_plain, read_json, shown
-from morphzoo.zoo.weights import WEIGHTS, read_header, read_weights
+from morphzoo.zoo.weights import WEIGHTS, WEIGHTS_LIMIT, read_header, read_weights
 
 if TYPE_CHECKING:
     import torch
 
 CARD = "README.md"
 CARD_LIMIT = 1_000_000  # bytes
-FILES = (CONFIG, WEIGHTS, CARD, RESULTS, RECIPE, CURVE, *MEDIA)
 
-_LIMITS = {CONFIG: CONFIG_LIMIT, RESULTS: RESULTS_LIMIT, RECIPE: RECIPE_LIMIT, CURVE: CURVE_LIMIT}
+#: What the folder of a checkpoint may hold: file -> largest size (bytes).
+LIMITS = {
+    CONFIG: CONFIG_LIMIT,
+    WEIGHTS: WEIGHTS_LIMIT,
+    CARD: CARD_LIMIT,
+    RESULTS: RESULTS_LIMIT,
+    RECIPE: RECIPE_LIMIT,
+    CURVE: CURVE_LIMIT,
+    **dict.fromkeys(MEDIA, MEDIA_LIMIT),
+}
 
 
 def pack_folder(
@@ -94,10 +102,11 @@ def pack_folder(
     files |= {file: _json(part) for file, part in optional.items() if part is not None}
     if curve is not None:
         files[CURVE] = curve
-    for file, limit in _LIMITS.items():
-        if len(files.get(file, b"")) > limit:
+    for file in (CONFIG, RESULTS, RECIPE, CURVE):
+        size = len(files.get(file, b""))
+        if size > LIMITS[file]:
             raise CheckpointError(
-                f"{file}: expected at most {limit:,} bytes; found {len(files[file]):,}. Leave "
+                f"{file}: expected at most {LIMITS[file]:,} bytes; found {size:,}. Leave "
                 "something out of it, or save without it."
             )
     return files
@@ -167,7 +176,7 @@ def _check_place(folder: Path, overwrite: bool) -> None:
     names = {entry.name for entry in folder.iterdir()}
     if not names:
         return
-    if foreign := sorted(names - set(FILES)):
+    if foreign := sorted(names - set(LIMITS)):
         raise ValueError(
             f"'{folder}' holds files that zoo.save did not write ({', '.join(foreign[:5])}), which "
             "replacing it would delete: give another folder, or move them away"

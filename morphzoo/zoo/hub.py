@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from morphzoo.files import PathLike, locked, recover_folder
 from morphzoo.folder_hub import COMMIT, MAIN, REVISION, is_repo
+from morphzoo.progress import ProgressCallback
 from morphzoo.zoo.address import Address, parse_address, repo_name
 from morphzoo.zoo.cache import Cached, cache_root, cached, remember, remembered, shelf
 from morphzoo.zoo.catalogue import bundled, locate
-from morphzoo.zoo.folder import FILES
-from morphzoo.zoo.parcel import Progress, agrees, card_of, incoming, outgoing, receive
+from morphzoo.zoo.folder import LIMITS
+from morphzoo.zoo.parcel import agrees, card_of, incoming, outgoing, receive
 from morphzoo.zoo.pins import Pin, fits_pin, pin_of
 from morphzoo.zoo.remote import Change, HubError, Listing, Remote, Token, remote_of
 from morphzoo.zoo.schema import read_config_of
@@ -48,7 +49,7 @@ def push(
     create_pr: bool = False,
     token: Token = None,
     endpoint: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Published:
     """Publish a checkpoint's folder as a repository on the Hugging Face Hub, in one commit.
 
@@ -113,7 +114,7 @@ def pull(
     token: Token = None,
     local_files_only: bool = False,
     endpoint: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Fetch a checkpoint from the Hugging Face Hub, or find it where it was fetched before.
 
@@ -199,7 +200,7 @@ def read_card(repo_id: str, *, endpoint: str | None = None, token: Token = None)
 def _difference(files: Mapping[str, bytes], there: Listing) -> tuple[dict[str, bytes], list[str]]:
     """Return which files a hub has not, or not so, and which of ours it has too many."""
     add = {name: data for name, data in files.items() if not agrees(there.files.get(name), data)}
-    gone = [name for name in there.files if name in FILES and name not in files]
+    gone = [name for name in there.files if name in LIMITS and name not in files]
     return add, gone
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import logging
 import os
@@ -14,34 +13,19 @@ from pathlib import Path
 
 from morphzoo.files import check_writable, folder_atomic
 from morphzoo.folder_hub import Sum, git_oid
-from morphzoo.zoo.folder import CARD, CARD_LIMIT, FILES, read_folder
-from morphzoo.zoo.media import MEDIA, MEDIA_LIMIT, read_media
+from morphzoo.progress import ProgressCallback
+from morphzoo.zoo.folder import CARD, LIMITS, read_folder
+from morphzoo.zoo.media import MEDIA, read_media
 from morphzoo.zoo.pins import Pin, check_pin
-from morphzoo.zoo.records import (
-    CURVE,
-    CURVE_LIMIT,
-    RECIPE,
-    RECIPE_LIMIT,
-    RESULTS,
-    RESULTS_LIMIT,
-    read_record,
-)
+from morphzoo.zoo.records import CURVE, RECIPE, RESULTS, read_record
 from morphzoo.zoo.remote import Listing, Remote, patiently
-from morphzoo.zoo.schema import CONFIG, CONFIG_LIMIT
+from morphzoo.zoo.schema import CONFIG
 from morphzoo.zoo.untrusted import CheckpointError, read_bytes, refuse, shown
-from morphzoo.zoo.weights import WEIGHTS, WEIGHTS_LIMIT
+from morphzoo.zoo.weights import WEIGHTS
 
-#: What `pull` ever asks a hub for: file -> largest size (bytes).
-ALLOWED = {
-    CONFIG: CONFIG_LIMIT,
-    WEIGHTS: WEIGHTS_LIMIT,
-    CARD: CARD_LIMIT,
-    RESULTS: RESULTS_LIMIT,
-    **dict.fromkeys(MEDIA, MEDIA_LIMIT),
-}
+#: What `pull` ever asks a hub for.
+ALLOWED = tuple(name for name in LIMITS if name not in (RECIPE, CURVE))
 NEEDED = (CONFIG, WEIGHTS, CARD)
-
-Progress = Callable[[str, int, int], None]  # what, how much more, of how much (bytes)
 
 _log = logging.getLogger("morphzoo.zoo")
 _TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
@@ -56,7 +40,7 @@ def outgoing(folder: Path) -> dict[str, bytes]:
         folder: Its folder.
 
     Returns:
-        File name -> contents, of those in `FILES` that are there.
+        File name -> contents, of those in `folder.LIMITS` that are there.
 
     Raises:
         CheckpointError: It is not sound, too large, or holds what looks like a token.
@@ -68,10 +52,9 @@ def outgoing(folder: Path) -> dict[str, bytes]:
     for record in (RESULTS, RECIPE):
         read_record(folder, record)
     names = sorted(entry.name for entry in folder.iterdir())
-    if left := [shown(name) for name in names if name not in FILES]:
+    if left := [shown(name) for name in names if name not in LIMITS]:
         _log.warning("%s: not published: %s", folder, ", ".join(left[:5]))
-    limits = {**ALLOWED, RECIPE: RECIPE_LIMIT, CURVE: CURVE_LIMIT}
-    files = {name: read_bytes(folder, name, limits[name]) for name in names if name in FILES}
+    files = {name: read_bytes(folder, name, LIMITS[name]) for name in names if name in LIMITS}
     if CARD not in files:
         refuse(folder / CARD, "a card", "none", "Write it anew with zoo.annotate")
     for name in (name for name in files if name not in MEDIA and name != WEIGHTS):
@@ -115,8 +98,8 @@ def incoming(listing: Listing, where: str) -> dict[str, Sum]:
     for name, sums in wanted.items():
         if type(sums.size) is not int or not isinstance(sums.sha256 or sums.oid, str):
             refuse(f"{where}/{name}", "its size and checksum in the listing", "none", _NO_SUMS)
-        if not 0 <= sums.size <= ALLOWED[name]:
-            refuse(f"{where}/{name}", f"at most {ALLOWED[name]:,} bytes", f"{sums.size:,}", _AGAIN)
+        if not 0 <= sums.size <= LIMITS[name]:
+            refuse(f"{where}/{name}", f"at most {LIMITS[name]:,} bytes", f"{sums.size:,}", _AGAIN)
     return wanted
 
 
@@ -136,9 +119,7 @@ def card_of(remote: Remote, repo: str, listing: Listing) -> bytes:
     wanted = incoming(listing, where)
     assert listing.commit is not None  # there are files
     with tempfile.TemporaryDirectory() as folder:
-        _receive_file(
-            remote, repo, listing.commit, CARD, wanted[CARD], Path(folder), lambda _: None
-        )
+        _fetch(remote, repo, listing.commit, CARD, wanted[CARD], Path(folder), lambda _: None)
         return (Path(folder) / CARD).read_bytes()
 
 
@@ -149,7 +130,7 @@ def receive(
     wanted: dict[str, Sum],
     folder: Path,
     pin: Pin | None,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> None:
     """Fetch the files of a checkpoint into a folder that appears whole, and checked, or not at all.
 
@@ -177,8 +158,7 @@ def receive(
 
     with folder_atomic(folder) as aside:
         for name, sums in wanted.items():
-            fetch = functools.partial(_receive_file, remote, repo, commit, name, sums, aside)
-            patiently(functools.partial(fetch, advance))
+            _fetch(remote, repo, commit, name, sums, aside, advance)
         try:
             read_folder(aside)
             read_record(aside, RESULTS)
@@ -186,6 +166,19 @@ def receive(
         except CheckpointError as error:
             raise CheckpointError(str(error).replace(os.fspath(aside), where)) from None
         check_pin(pin, aside, where)
+
+
+def _fetch(
+    remote: Remote,
+    repo: str,
+    commit: str,
+    name: str,
+    sums: Sum,
+    folder: Path,
+    advance: Callable[[int], None],
+) -> None:
+    """Fetch one file; what passes by itself is tried again."""
+    patiently(lambda: _receive_file(remote, repo, commit, name, sums, folder, advance))
 
 
 def _receive_file(

@@ -12,6 +12,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES
 from morphzoo.zoo.json_schema import check_schema
 from morphzoo.zoo.keywords import check_keywords, check_sizes
@@ -120,8 +121,7 @@ def check_env_id(value: object, where: Where) -> None:
     check_schema(value, _ENV_ID, where)
     assert isinstance(value, str)
     if value not in gym.registry:
-        ours = [name for name in gym.registry if name.startswith("morphzoo/")]
-        close = ", ".join(difflib.get_close_matches(value, ours, n=2)) or "none alike"
+        close = ", ".join(difflib.get_close_matches(value, own_ids(), n=2)) or "none alike"
         refuse(where, "a registered environment", f"{shown(value)} (known: {close})", _UPGRADE)
 
 
