@@ -94,6 +94,16 @@ def test_every_subcommand_says_what_it_does(name: str, monkeypatch, capsys) -> N
     assert about.split()[:4] == re.search(rf"^    {name} +(.*)$", lines, re.M)[1].split()[:4]
 
 
+@pytest.mark.parametrize("words", [("--token", "hf_secret"), ("--token=hf_secret",)])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_token_on_the_command_line_is_refused_unread(name, words, monkeypatch, capsys) -> None:
+    """Before or behind what the subcommand wants; argparse would print what it does not know."""
+    for line in ((*words, "a", "b"), ("a", "b", *words)):
+        status, out, err = run(monkeypatch, capsys, name, *line)
+        assert status == 2 and "HF_TOKEN" in err
+        assert "hf_secret" not in out + err
+
+
 @pytest.mark.parametrize(("script", "name"), SCRIPTS.items())
 def test_a_script_has_the_subcommands_options(script: str, name: str, monkeypatch, capsys) -> None:
     command = [sys.executable, str(ROOT / "zoo_scripts" / script), "--help"]

@@ -65,8 +65,20 @@ def _fill(
     below = (module.__doc__ or "").partition("\n")[2].strip()
     parser = make(*words, description=_about(module), epilog=below, **keywords)
     module.add_arguments(parser)
+    parser.add_argument("--token", action=_NoToken, nargs="?", help=argparse.SUPPRESS)
     parser.set_defaults(run=module.run)
     return parser
+
+
+class _NoToken(argparse.Action):
+    """Refuses `--token` without repeating it, as argparse would of an option it does not know."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """End the process with what to do instead."""
+        parser.error(
+            "a token is never given on the command line, where others on this machine can read it: "
+            "log in with `hf auth login`, or set HF_TOKEN"
+        )
 
 
 def _parse_and_run(parser: argparse.ArgumentParser) -> int:
