@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
+from morphzoo.body_text import body_text
 from morphzoo.columns import columns_of, strip_index
 from morphzoo.envs.existing import with_graph
-from morphzoo.envs.ids import known_id
+from morphzoo.envs.ids import known_body
 from morphzoo.files import PathLike
 from morphzoo.morphology import MorphologyGraph, Node
 
@@ -79,12 +80,12 @@ def inspect_body(
         graph = MorphologyGraph.from_model(model, columns, actuator_nodes=actuator_nodes)
         observed = f"{model.nq} of qpos, then {model.nv} of qvel: a file has no task"
         return Report(Path(what).name, graph, observed, flags_of(graph, policy))
-    env_id = known_id(text)
-    with contextlib.closing(gym.make(env_id)) as plain:
+    env_id, arguments = known_body(text)
+    with contextlib.closing(gym.make(env_id, **arguments)) as plain:
         env = with_graph(plain, actuator_nodes=actuator_nodes or None)
         graph = env.observation_space.graph  # pyright: ignore
         observed = f"{graph.observation_size} numbers of the environment"
-        return Report(env_id, graph, observed, flags_of(graph, policy, env))
+        return Report(body_text(env_id, arguments), graph, observed, flags_of(graph, policy, env))
 
 
 def flags_of(

@@ -25,11 +25,11 @@ def markdown_table(tables: Sequence[EpisodeTable]) -> str:
     NerveNet's published numbers are the first column, where there are any.
     """
     groups = grouped(tables)
-    bodies = list(dict.fromkeys(table.env for table in tables))
-    cells = [{table.env: _markdown_cell(table) for table in group} for group in groups]
+    bodies = list(dict.fromkeys(table.body for table in tables))
+    cells = [{table.body: _markdown_cell(table) for table in group} for group in groups]
     heads = [f"{policy_name(group[0])}, {kind_of_actions(group[0])}" for group in groups]
     theirs = {
-        t.env: f"{score.mean:.1f}"
+        t.body: f"{score.mean:.1f}"
         for t in tables
         if (score := published(t)) is not None and score.method == "nervenet"
     }
@@ -57,8 +57,8 @@ def runs_table(tables: Sequence[EpisodeTable]) -> str:
 
     A cell holds the mean return with sampled and with mean actions.
     """
-    bodies = list(dict.fromkeys(table.env for table in tables))
-    scores = {(t.policy, t.env, t.actions): _mean_return(t) for t in tables}
+    bodies = list(dict.fromkeys(table.body for table in tables))
+    scores = {(t.policy, t.body, t.actions): _mean_return(t) for t in tables}
     rows = [["sampled / mean actions", *map(body_name, bodies)], ["---"] * (len(bodies) + 1)]
     for policy in dict.fromkeys(table.policy for table in tables):
         kinds = [[scores.get((policy, env, kind), "") for env in bodies] for kind in ACTIONS]

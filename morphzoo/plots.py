@@ -57,10 +57,10 @@ def heat_rows(tables: Sequence[EpisodeTable]) -> list[HeatRow]:
         for table in group:
             score, beside = table.estimate(), published(table)
             assert score is not None  # every environment has returns
-            means[table.env] = score.mean
-            notes[table.env] = interval(score).replace("-", _MINUS)
+            means[table.body] = score.mean
+            notes[table.body] = interval(score).replace("-", _MINUS)
             if beside is not None and beside.method == "nervenet":
-                theirs[table.env] = beside.mean
+                theirs[table.body] = beside.mean
         kind = "sampled" if group[0].actions == "sampled" else "mean"
         label = (policy_name(group[0]), f"{kind} actions")
         rows.append(HeatRow(label, means, notes, group[0].trained_on))
@@ -90,7 +90,7 @@ def heat_map(tables: Sequence[EpisodeTable]) -> Figure:
     from matplotlib.figure import Figure
 
     rows = heat_rows(tables)
-    bodies = list(dict.fromkeys(table.env for table in tables))
+    bodies = list(dict.fromkeys(table.body for table in tables))
     values = np.array([[row.means.get(body, np.nan) for body in bodies] for row in rows])
     figure = Figure(
         figsize=(3.3 + 1.45 * len(bodies), 1.85 + 0.74 * len(rows)), layout="constrained"
@@ -252,7 +252,7 @@ def _title(figure: Figure, tables: Sequence[EpisodeTable]) -> None:
         fontweight="bold",
         color=_INK,
     )
-    home = any(table.env == table.trained_on for table in tables)
+    home = any(table.body == table.trained_on for table in tables)
     caption = (
         f"Mean return over {episodes} episodes; below it the interquartile mean [95 % bootstrap "
         f"interval].{' Outlined: the body trained on.' if home else ''}"

@@ -15,7 +15,7 @@ from morphzoo.zoo.catalogue import locate
 from morphzoo.zoo.media import PICTURE, REPLAY, TRANSFER
 from morphzoo.zoo.records import CURVE
 from morphzoo.zoo.schema import CONFIG
-from morphzoo.zoo.scores import middle_body, own_tables, transfer_row
+from morphzoo.zoo.scores import home_of, middle_body, own_tables, transfer_row
 
 SECONDS = 12.0  # of a clip; about 800 kB
 
@@ -58,20 +58,19 @@ def prepare(
     if (into / CONFIG).exists() and not overwrite:  # before minutes of filming, not after
         raise FileExistsError(f"'{into}' holds a checkpoint: give overwrite=True to replace it")
     config = zoo.read_config(folder)
-    home = config["env_id"]
+    home = home_of(config)
     results = zoo.read_results(folder) or {}
     tables = tables_of(results) if "scores" in results else []
     other = other or middle_body(transfer_row(own_tables(folder.name, tables), home), home)
     shown: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as aside:
-        for file, env_id in ((REPLAY, home), (TRANSFER, other)):
-            if env_id is not None:
+        for file, body in ((REPLAY, home), (TRANSFER, other)):
+            if body is not None:
                 clip = video.render(
                     os.fspath(folder),
-                    env_id,
+                    body,
                     Path(aside) / file,
                     seconds=seconds,
-                    env_kwargs=config["env_kwargs"] if env_id == home else {},
                     progress=progress,
                 )
                 shown[file] = _account(clip)
@@ -91,4 +90,4 @@ def prepare(
 def _account(clip: video.Clip) -> dict[str, Any]:
     """Return what results.json says of a clip."""
     seconds = round(float(clip.frames / clip.fps), 3)
-    return {"actions": clip.actions, "env": clip.env, "seconds": seconds, "seed": TEST_SEED}
+    return {"actions": clip.actions, "env": clip.body, "seconds": seconds, "seed": TEST_SEED}

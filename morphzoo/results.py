@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from morphzoo.body_text import body_text
 from morphzoo.estimates import Estimate, estimate
 from morphzoo.files import PathLike, write_text_atomic
 
@@ -48,7 +49,7 @@ class EpisodeTable:
         env_kwargs: Keywords that the environment was made with.
         num_envs: Bodies simulated side by side.
         policy_class: Class of the policy, or `random`.
-        trained_on: Id of the body that the policy was trained on, where it is known.
+        trained_on: The body that the policy was trained on, as `body` spells it, where it is known.
     """
 
     policy: str
@@ -76,6 +77,11 @@ class EpisodeTable:
         shapes = {name: np.shape(getattr(self, name)) for name in _COLUMNS.values()}
         if len(self.seeds) == 0 or set(shapes.values()) != {(len(self.seeds),)}:
             raise ValueError(f"expected one number an episode in every column, found {shapes}")
+
+    @property
+    def body(self) -> str:
+        """The environment with its arguments, as one line."""
+        return body_text(self.env, self.env_kwargs)
 
     @property
     def episodes(self) -> int:

@@ -39,9 +39,10 @@ _WIDTH = 100  # of a table that is written to a file or a pipe (characters)
 _METHODS = {"nervenet": "NerveNet", "mlpaa": "MLPAA", "mlp": "MLP", "random": "random"}
 
 
-def body_name(env_id: str) -> str:
-    """Return an id without namespace and version, as tables and plots show it."""
-    return env_id.rpartition("/")[2].removesuffix("-v0")
+def body_name(body: str) -> str:
+    """Return a body's text without namespace and version, as tables and plots show it."""
+    env_id, *arguments = body.split(",", 1)
+    return ", ".join([env_id.rpartition("/")[2].removesuffix("-v0"), *arguments])
 
 
 def whole(value: float) -> str:
@@ -99,7 +100,7 @@ def print_tables(tables: Sequence[EpisodeTable], console: Console | None = None)
         if failures := int(table.failed.sum()):
             console.print(
                 f"[bold red]physics failed in {failures} of {table.episodes} episodes[/] of "
-                f"{policy_name(table)} on {body_name(table.env)}: they ended there, and count"
+                f"{policy_name(table)} on {body_name(table.body)}: they ended there, and count"
             )
 
 
@@ -143,8 +144,8 @@ def _rich_table(group: Sequence[EpisodeTable]) -> Table:
     for head in heads:
         result.add_column(head, justify="right", no_wrap=True)
     for table, score in zip(group, scores, strict=True):
-        home = " *" if table.env == table.trained_on else ""
-        cells = [body_name(table.env) + home, *_cells(table)]
+        home = " *" if table.body == table.trained_on else ""
+        cells = [body_name(table.body) + home, *_cells(table)]
         beside = "" if score is None else f"{score.mean:.1f}"
         result.add_row(*cells, *([beside] if methods else []))
     return result
@@ -172,7 +173,7 @@ def _csv_row(table: EpisodeTable) -> list[str]:
     return [
         table.policy,
         table.actions,
-        table.env,
+        table.body,
         str(table.episodes),
         str(int(table.failed.sum())),
         *(_number(value) for value in numbers),

@@ -23,10 +23,12 @@ from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo import zoo
 from morphzoo.actors import Actor, Episodes, acting, torch_threads
-from morphzoo.envs.ids import canonical_id, known_id
+from morphzoo.body_text import body_text
+from morphzoo.envs.ids import canonical_id, known_body
 from morphzoo.files import PathLike
 from morphzoo.progress import ProgressCallback, part_of
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, episode_seeds, results_document
+from morphzoo.zoo.scores import home_of
 
 #: Called with a label, the number of episodes that have just ended, and that of all to come.
 
@@ -62,7 +64,7 @@ def evaluate(
         num_threads: Threads of the physics and of torch; 0 means one a core, and leaves torch's.
         env_kwargs: Keywords of the environment.
         name: What the results call the policy; by default its class.
-        trained_on: Id of the body that it was trained on, for the results.
+        trained_on: The body that it was trained on, for the results.
         progress: Called as episodes end.
 
     Returns:
@@ -97,7 +99,7 @@ def evaluate(
 
 def transfer_matrix(
     policies: Sequence[PathLike],
-    env_ids: Sequence[str],
+    bodies: Sequence[str],
     episodes: int = 20,
     seed: int | Sequence[int] = TEST_SEED,
     actions: Sequence[str] = ("sampled",),
@@ -112,7 +114,7 @@ def transfer_matrix(
 
     Args:
         policies: What `zoo.load` takes, or `"random"`.
-        env_ids: Ids of the bodies.
+        bodies: Ids of the bodies, arguments behind commas: `morphzoo/AntVelocity-v0,num_legs=6`.
         episodes: Episodes for each base seed.
         seed: Base seed or seeds.
         actions: Any of `results.ACTIONS`. Random actions have no mean and are sampled only.
@@ -127,29 +129,30 @@ def transfer_matrix(
     """
     episode_seeds(episodes, seed)
     names = list(dict.fromkeys(os.fspath(policy) for policy in policies))
-    env_ids = list(dict.fromkeys(known_id(env_id) for env_id in env_ids))
-    placed = {(name, env_id): load_policy(name, env_id) for env_id in env_ids for name in names}
+    known = {body_text(*body): body for body in map(known_body, bodies)}
+    placed = {(name, text): load_policy(name, *known[text]) for text in known for name in names}
     plan = [
-        (name, kind, env_id)
+        (name, kind, text)
         for name in names
         for kind in (("sampled",) if name == RANDOM else dict.fromkeys(actions))
-        for env_id in env_ids
+        for text in known
     ]
     if progress is not None:
         progress = part_of(progress, len(plan))
     return [
         evaluate(
-            placed[name, env_id],
-            env_id,
+            placed[name, text],
+            known[text][0],
             episodes,
             seed,
             kind == "mean",
             name=name,
-            trained_on=None if name == RANDOM else zoo.read_config(name)["env_id"],
+            trained_on=None if name == RANDOM else home_of(zoo.read_config(name)),
+            env_kwargs=known[text][1],
             progress=progress,
             **keywords,
         )
-        for name, kind, env_id in plan
+        for name, kind, text in plan
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +15,9 @@ import gymnasium as gym
 import numpy as np
 
 from morphzoo.actors import Actor, action_generator, policy_actor, random_actor
+from morphzoo.body_text import body_text
 from morphzoo.envs.existing import with_graph
-from morphzoo.envs.ids import known_id
+from morphzoo.envs.ids import known_body
 from morphzoo.envs.rendering import choose_backend
 from morphzoo.files import PathLike, check_writable, write_bytes_atomic
 from morphzoo.progress import ProgressCallback
@@ -53,7 +54,7 @@ class Clip:
     Attributes:
         path: The file.
         policy: Name of the policy.
-        env: Id of the body's environment.
+        body: The body: an id, arguments behind commas.
         actions: "sampled" or "mean".
         size: Width and height (pixels).
         fps: Frames a second; time runs as fast as in the simulation.
@@ -63,7 +64,7 @@ class Clip:
 
     path: Path
     policy: str
-    env: str
+    body: str
     actions: str
     size: tuple[int, int]
     fps: Fraction
@@ -74,7 +75,7 @@ class Clip:
         """Return the clip in a few lines."""
         seconds, size = self.frames / self.fps, self.path.stat().st_size
         lines = [
-            f"{self.path}: {self.policy} on {self.env}, {self.actions} actions, "
+            f"{self.path}: {self.policy} on {self.body}, {self.actions} actions, "
             f"{float(seconds):.1f} s, {self.size[0]}x{self.size[1]}, {size / 1e3:.0f} kB"
         ]
         for episode in self.episodes:
@@ -85,7 +86,7 @@ class Clip:
 
 def render(
     policy: str,
-    env_id: str,
+    body: str,
     path: PathLike,
     *,
     seconds: float = 10.0,
@@ -93,7 +94,6 @@ def render(
     deterministic: bool = False,
     size: tuple[int, int] = (640, 360),
     camera: str | None = None,
-    env_kwargs: Mapping[str, Any] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Clip:
     """Film a policy on a body, in the body's own time.
@@ -103,14 +103,14 @@ def render(
 
     Args:
         policy: What `zoo.load` takes, or `"random"`.
-        env_id: Id of the body: one of ours, or any that `with_graph` takes.
+        body: Id of the body, one of ours or any that `with_graph` takes; arguments of it behind
+            commas: `morphzoo/AntVelocity-v0,num_legs=6`.
         path: The clip, `.mp4`: H.264, which every browser plays. It appears whole or not at all.
         seconds: Length (s, of the robot's time).
         seed: Seed of the first episode.
         deterministic: Act by the policy's mean instead of drawing from its distribution.
         size: Width and height (pixels, even).
         camera: Name of a camera of the model; by default the one that follows the robot.
-        env_kwargs: Keywords of the environment.
         progress: Called with a label, 1, and the number of frames, for every frame.
 
     Returns:
@@ -125,19 +125,20 @@ def render(
     """
     path = _checked(path, seconds, size)
     import_encoder()
-    env_id = known_id(env_id)
+    env_id, arguments = known_body(body)
+    body = body_text(env_id, arguments)
     choose_backend()
-    made = _made(env_id, size, camera, dict(env_kwargs or {}))
+    made = _made(env_id, size, camera, arguments)
     with contextlib.closing(made) as env:
         actor = _actor(load_onto(policy, env), env, deterministic)
         stride = math.ceil(env.metadata["render_fps"] / MAX_FPS)
         fps = Fraction(env.metadata["render_fps"], stride)
         wanted = max(1, round(seconds * fps))
         film = Film(env, actor, seed, wanted, stride)
-        label = f"{policy} on {env_id.rpartition('/')[2]}"
+        label = f"{policy} on {body}"
         write_clip(path, _watched(film, label, wanted, progress), fps, size)
     kind = "mean" if deterministic and policy != RANDOM else "sampled"
-    return Clip(path, policy, env_id, kind, size, fps, wanted, tuple(film.episodes))
+    return Clip(path, policy, body, kind, size, fps, wanted, tuple(film.episodes))
 
 
 @dataclass

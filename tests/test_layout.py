@@ -21,23 +21,24 @@ PACKAGE = ROOT / "morphzoo"
 
 # Room (file or folder of the package) -> rooms that it may import, besides itself. A new room needs
 # a row here and a place in docs/architecture.md.
-SCORES = {"estimates", "files", "published", "results", "tables"}
+SCORES = {"body_text", "estimates", "files", "published", "results", "tables"}
 ACTING = {"morphology", "spaces", "envs", "sb3", "policies", "algorithms"}
 ARROWS: dict[str, set[str]] = {
     "entry": {"envs"},
+    "body_text": set(),
     "estimates": set(),
     "files": set(),
     "progress": set(),
     "folder_hub": {"files"},
     "testing": {"files", "folder_hub"},
     "published": set(),
-    "results": {"estimates", "files"},
+    "results": {"body_text", "estimates", "files"},
     "tables": SCORES - {"tables"},
     "markdown": SCORES,
     "recipe": {"results"},
     "morphology": set(),
     "spaces": {"morphology"},
-    "envs": {"morphology", "spaces"},
+    "envs": {"body_text", "morphology", "spaces"},
     "sb3": {"morphology", "spaces", "envs"},
     "policies": {"morphology", "spaces"},
     "algorithms": ACTING - {"algorithms"},

@@ -20,10 +20,10 @@ def filmed(monkeypatch: pytest.MonkeyPatch) -> list:
     """Films nothing; writes the smallest clip and notes what was asked for."""
     asked: list = []
 
-    def render(policy, env_id, path, *, seconds, env_kwargs, progress) -> Clip:
-        asked.append((Path(policy).name, env_id, seconds, env_kwargs))
+    def render(policy, body, path, *, seconds, progress) -> Clip:
+        asked.append((Path(policy).name, body, seconds))
         Path(path).write_bytes(MP4)
-        return Clip(Path(path), policy, env_id, "sampled", (640, 360), 20, round(seconds * 20), ())
+        return Clip(Path(path), policy, body, "sampled", (640, 360), 20, round(seconds * 20), ())
 
     monkeypatch.setattr(video, "render", render)
     return asked
@@ -33,7 +33,7 @@ def test_both_clips_the_curve_and_the_card(filmed, tmp_path: Path) -> None:
     """Of 8, 10, 12 and 20 legs, 10 has the better of the two middle returns."""
     folder = publishing.prepare(NAME, tmp_path / NAME, license="mit", seconds=4.0)
     far = "morphzoo/Centipede-10-v0"
-    assert filmed == [(NAME, HOME, 4.0, {}), (NAME, far, 4.0, {})]
+    assert filmed == [(NAME, HOME, 4.0), (NAME, far, 4.0)]
     media = {"replay.mp4", "transfer.mp4", "curve.png"}
     assert media < set(os.listdir(folder))
     assert (folder / "curve.png").stat().st_size < 300_000
@@ -47,7 +47,7 @@ def test_both_clips_the_curve_and_the_card(filmed, tmp_path: Path) -> None:
 
 def test_another_body_may_be_filmed(filmed, tmp_path: Path) -> None:
     publishing.prepare(NAME, tmp_path / NAME, other="morphzoo/Centipede-20-v0")
-    assert [env for _, env, _, _ in filmed] == [HOME, "morphzoo/Centipede-20-v0"]
+    assert [body for _, body, _ in filmed] == [HOME, "morphzoo/Centipede-20-v0"]
 
 
 def test_nothing_is_replaced_unasked_and_nothing_left(filmed, tmp_path: Path) -> None:

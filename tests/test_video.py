@@ -130,14 +130,13 @@ def test_which_steps_are_shown(length, frames, stride, shown, episodes) -> None:
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_the_first_episodes_are_those_that_are_scored(tmp_path: Path, deterministic: bool) -> None:
     """Five steps are six frames, so twelve frames are the whole of two episodes."""
-    short = {"max_episode_steps": 5}
     heard: list = []
     clip = video.render(
-        "snowflake-centipede-6", FOUR, tmp_path / "clip.mp4", seconds=0.6, seed=77, size=SIZE,
-        deterministic=deterministic, env_kwargs=short, progress=lambda *said: heard.append(said),
+        "snowflake-centipede-6", FOUR + ",max_episode_steps=5", tmp_path / "clip.mp4", seconds=0.6,
+        seed=77, size=SIZE, deterministic=deterministic, progress=lambda *said: heard.append(said),
     )  # fmt: skip
     policy = transfer.load_policy("snowflake-centipede-6", FOUR)
-    keywords: dict = {"num_envs": 1, "env_kwargs": short}
+    keywords: dict = {"num_envs": 1, "env_kwargs": {"max_episode_steps": 5}}
     scored = evaluate(policy, FOUR, 2, 77, deterministic, **keywords)
     assert [episode.score for episode in clip.episodes] == scored.returns.tolist()
     assert [(e.seed, e.steps, e.end) for e in clip.episodes] == [
@@ -148,7 +147,7 @@ def test_the_first_episodes_are_those_that_are_scored(tmp_path: Path, determinis
     assert (
         np.ptp(frames[0].astype(int)) > 50 and np.abs(frames[0] - frames[5].astype(int)).max() > 30
     )
-    assert heard == [("snowflake-centipede-6 on Centipede-4-v0", 1, 12)] * 12
+    assert heard == [(f"snowflake-centipede-6 on {FOUR},max_episode_steps=5", 1, 12)] * 12
     assert "12 frames" not in str(clip) and "0.6 s, 64x48" in str(clip)
 
 
@@ -174,12 +173,12 @@ REFUSED = {
     "camera": ({"camera": "eye"}, ValueError, "has no 'eye'; its cameras: track"),
     "policy": ({"policy": "snowflake"}, ValueError, "Did you mean 'snowflake-centipede-6"),
     "path": ({"policy": "../../etc"}, ValueError, "../../etc"),
-    "body": ({"env_id": "morphzoo/Centipde-4"}, ValueError, "Did you mean"),
-    "module": ({"env_id": "os:system"}, ValueError, "asks to import"),
-    "no MuJoCo": ({"env_id": "CartPole-v1"}, ValueError, "only bodies that MuJoCo simulates"),
-    "no graph": ({"env_id": "Reacher-v5"}, ValueError, "observation_structure"),
-    "unknown types": ({"env_id": "morphzoo/Ant-v5"}, ValueError, "hip"),
-    "keyword": ({"env_kwargs": {"wings": 2}}, ValueError, "wings"),
+    "body": ({"body": "morphzoo/Centipde-4"}, ValueError, "Did you mean"),
+    "module": ({"body": "os:system"}, ValueError, "asks to import"),
+    "no MuJoCo": ({"body": "CartPole-v1"}, ValueError, "only bodies that MuJoCo simulates"),
+    "no graph": ({"body": "Reacher-v5"}, ValueError, "observation_structure"),
+    "unknown types": ({"body": "morphzoo/Ant-v5"}, ValueError, "hip"),
+    "keyword": ({"body": FOUR + ",wings=2"}, ValueError, "wings"),
 }  # fmt: skip
 
 
@@ -190,12 +189,9 @@ def test_what_is_refused_before_anything_is_drawn(row, tmp_path, monkeypatch) ->
     (tmp_path / "folder.mp4").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(video.Film, "__iter__", lambda self: pytest.fail("drawn"))
-    values: dict = {"policy": "snowflake-centipede-6", "env_id": FOUR, "path": "clip.mp4"}
-    policy, env_id, path, rest = (
-        lambda policy, env_id, path, **rest: (policy, env_id, path, rest)
-    )(**(values | {"size": SIZE} | changes))
+    values: dict = {"policy": "snowflake-centipede-6", "body": FOUR, "path": "clip.mp4"}
     with pytest.raises(error, match=message):
-        video.render(policy, env_id, path, **rest)
+        video.render(**(values | {"size": SIZE} | changes))
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.mp4"]
 
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     add = parser.add_argument
     add("--policies", nargs="+", default=POLICIES, metavar="NAME", help="or folders, or random")
-    add("--envs", nargs="+", default=BODIES, metavar="ID", help="bodies (default: 6 to 20 legs)")
+    add("--envs", nargs="+", default=BODIES, metavar="ID", help="bodies; arguments behind commas")
     add("--episodes", type=int, default=20, metavar="N", help="for each seed (default 20)")
     add("--seeds", type=int, nargs="+", default=[10_000], metavar="S", help="base (default 10000)")
     kinds = parser.add_mutually_exclusive_group()

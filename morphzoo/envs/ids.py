@@ -1,9 +1,12 @@
 """One spelling for each environment id."""
 
 import difflib
+from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+from morphzoo.body_text import read_body
 
 NAMESPACE = "morphzoo"
 
@@ -58,3 +61,16 @@ def known_id(env_id: str) -> str:
         near = difflib.get_close_matches(name, own_ids(), n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"'{env_id}' is no environment: {error}{hint}") from error
+
+
+def known_body(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the registered id and the arguments that a body's text means.
+
+    Args:
+        text: An id, as for `canonical_id`, and arguments behind commas; see `read_body`.
+
+    Raises:
+        ValueError: No such environment is registered, or the text has another form.
+    """
+    env_id, arguments = read_body(text)
+    return known_id(env_id), arguments

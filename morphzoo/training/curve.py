@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from morphzoo.body_text import read_body
 from morphzoo.files import write_text_atomic
 from morphzoo.policies.transferring import policy_schema, transfer
 from morphzoo.recipe import Recipe
@@ -143,26 +144,34 @@ def evaluate_bodies(policy: Any, recipe: Recipe, threads: int = 1) -> Scores:
     scores: Scores = {}
     for body in recipe.evaluate_on:
         with seeded_generators(recipe.evaluate_seed):
+            env_id, arguments = _made(body, recipe)
             copy = _copy_for(body, policy, recipe)
             for actions in ACTIONS:
                 table = evaluate(
                     copy,
-                    body,
+                    env_id,
                     recipe.evaluate_episodes,
                     recipe.evaluate_seed,
                     actions == "mean",
                     num_threads=threads,
-                    env_kwargs=recipe.env_kwargs,
+                    env_kwargs=arguments,
                 )
                 scores.setdefault(body, {})[actions] = float(table.returns.mean())
     return scores
+
+
+def _made(body: str, recipe: Recipe) -> tuple[str, dict[str, Any]]:
+    """Return a body's id and arguments: the recipe's, and before them the body's own."""
+    env_id, own = read_body(body)
+    return env_id, {**recipe.env_kwargs, **own}
 
 
 def _copy_for(body: str, policy: Any, recipe: Recipe) -> Any:
     """Return a copy of a policy, on the CPU, for another body or the same."""
     state = {name: tensor.detach().cpu() for name, tensor in policy.state_dict().items()}
     try:
-        with contextlib.closing(gymnasium.make(body, **recipe.env_kwargs)) as env:
+        env_id, arguments = _made(body, recipe)
+        with contextlib.closing(gymnasium.make(env_id, **arguments)) as env:
             copy, _ = transfer(
                 type(policy),
                 state,

@@ -12,7 +12,7 @@ from morphzoo.results import EpisodeTable
 from morphzoo.zoo.citations import ABOUT, MORPHZOO
 from morphzoo.zoo.media import CLIPS, PICTURE
 from morphzoo.zoo.metadata import metadata
-from morphzoo.zoo.scores import others_of, own_tables, retained_share, transfer_row
+from morphzoo.zoo.scores import home_of, others_of, own_tables, retained_share, transfer_row
 
 _USE = """\
 import gymnasium as gym
@@ -24,6 +24,9 @@ policy = zoo.load({name}, env)
 observation, info = env.reset(seed=0)
 action, _ = policy.predict(observation, deterministic=True)
 """
+
+
+_ARGUMENTS = "What stands behind an id and a comma are arguments of `gym.make`. "
 
 
 def card(
@@ -58,7 +61,7 @@ def card(
     parts += ["\n".join(clips)] if clips else []
     parts += ["## Use", _use(name, config, own)]
     if tables:
-        parts += ["## Results", _results(tables), *_kept(own, config["env_id"])]
+        parts += ["## Results", _results(tables), *_kept(own, home_of(config))]
     elif config["score"]:
         parts += ["## Results", _score(config["score"])]
     parts += ["## Training", *(["![Training curve](curve.png)"] if PICTURE in media else [])]
@@ -84,7 +87,7 @@ def _clip(file: str, shown: Mapping[str, Any] | None, config: Mapping[str, Any])
     """Return a list's line about a clip."""
     if shown is None:
         return f"* [{file}]({file})"
-    strange = ", which it was never trained on" if shown["env"] != config["env_id"] else ""
+    strange = ", which it was never trained on" if shown["env"] != home_of(config) else ""
     return (
         f"* [{file}]({file}): {shown['seconds']:g} s on `{shown['env']}`{strange}. "
         f"{shown['actions'].capitalize()} actions; the episodes from seed {shown['seed']} on, as "
@@ -106,11 +109,12 @@ def _use(name: str, config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -
         return f"{known}\n\n" + _fenced("\n".join(lines), "python")
     kwargs = "".join(f", {key}={value!r}" for key, value in sorted(config["env_kwargs"].items()))
     text = _USE.format(env=_quoted(home) + kwargs, name=_quoted(name))
-    others = [table.env for table in transfer_row(tables, home) if table.env != home]
+    others = _others(config, tables)
     said = f"It was also scored on {_listed(others)}; put any of them in. " if others else ""
+    said += _ARGUMENTS if any("," in other for other in others) else ""
     return (
-        _fenced(text, "python")
-        + f"\n\n{said}The name is the path of this folder, or that of a bundled checkpoint."
+        _fenced(text, "python") + f"\n\n{said}The name is the path of this folder, that of "
+        "a bundled checkpoint or, for one on a hub, its repository: `user/name`."
     )
 
 
@@ -132,7 +136,7 @@ def _kept(tables: Sequence[EpisodeTable], home: str | None) -> list[str]:
     share = retained_share(row, home)
     if share is None:
         return []
-    bodies = _listed([table.env for table in others_of(row, home)])
+    bodies = _listed([table.body for table in others_of(row, home)])
     kind = row[0].actions
     return [
         f"**Retained share: {100 * share:.0f} %.** That is the mean of its mean returns on "
@@ -151,7 +155,7 @@ def _row(table: EpisodeTable) -> str:
         mean = f"{found.mean:.0f} ± {found.std:.0f}"
     cells = (
         _cell(re.split(r"[/\\]", table.policy.rstrip("/\\"))[-1]),
-        _cell(table.env),
+        _cell(table.body),
         table.actions,
         mean,
         iqm,
@@ -188,11 +192,16 @@ def _training(config: Mapping[str, Any], recipe: Mapping[str, Any] | None) -> st
     return text
 
 
+def _others(config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -> list[str]:
+    """Return the bodies that it was scored on, but for the one it was trained on."""
+    home = home_of(config)
+    return [table.body for table in transfer_row(tables, home) if table.body != home]
+
+
 def _limits(config: Mapping[str, Any], tables: Sequence[EpisodeTable]) -> str:
     """Return what it is not made for, as a list."""
-    home = config["env_id"]
-    scored = [table.env for table in transfer_row(tables, home) if table.env != home]
-    where = f"Other bodies that it was measured on: {_listed(scored) or 'none'}"
+    scored = _listed(_others(config, tables)) or "none"
+    where = f"Other bodies that it was measured on: {scored}"
     lines = [
         "It runs on bodies whose joints have the node types above, and refuses others by name. A "
         "joint that has the name of one it knows and works otherwise is not noticed.",

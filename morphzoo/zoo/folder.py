@@ -87,7 +87,7 @@ def pack_folder(
     tables = [] if results is None else tables_in(results, RESULTS)
     if recipe is not None:
         check_recipe(recipe, RECIPE)
-    score = score_in(name, config["env_id"], tables, results, recipe)
+    score = score_in(name, config, tables, results, recipe)
     config = {**config, "score": score or config["score"]}
     check_config(config, CONFIG)
     clips = (results or {}).get("media")

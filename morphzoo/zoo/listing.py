@@ -16,7 +16,7 @@ from morphzoo.zoo.hub import read_card, tagged
 from morphzoo.zoo.json_schema import suggestion
 from morphzoo.zoo.records import RESULTS, read_record
 from morphzoo.zoo.schema import read_config_of
-from morphzoo.zoo.scores import others_of, own_tables, retained_share, transfer_row
+from morphzoo.zoo.scores import home_of, others_of, own_tables, retained_share, transfer_row
 from morphzoo.zoo.untrusted import CheckpointError, said
 
 _MEAN = re.compile(r"(-?[\d.]{1,20}) \+/- ([\d.]{1,20})", re.ASCII)
@@ -113,7 +113,7 @@ def entry_of(folder: Path, name: str, source: str) -> Entry:
         results = read_record(folder, RESULTS) or {}
     except CheckpointError as error:
         return Entry(name, source, problem=str(error))
-    home, score = config["env_id"], config["score"] or {}
+    home, score = home_of(config), config["score"] or {}
     tables = tables_of(results) if "scores" in results else []
     row = transfer_row(own_tables(folder.name, tables), home)
     return Entry(
@@ -125,7 +125,7 @@ def entry_of(folder: Path, name: str, source: str) -> Entry:
         mean=score.get("mean"),
         std=score.get("std"),
         retained=retained_share(row, home),
-        others=tuple(table.env for table in others_of(row, home)),
+        others=tuple(table.body for table in others_of(row, home)),
     )
 
 

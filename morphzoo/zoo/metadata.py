@@ -8,7 +8,7 @@ from typing import Any
 
 from morphzoo.results import EpisodeTable
 from morphzoo.zoo.citations import ABOUT
-from morphzoo.zoo.scores import retained_share, transfer_row
+from morphzoo.zoo.scores import home_of, retained_share, transfer_row
 
 # What people search the Hub for, broad first; the body, policy and algorithm are added.
 TAGS = (
@@ -45,14 +45,14 @@ def metadata(
     """
     from huggingface_hub import EvalResult, ModelCardData  # a second to import
 
-    home = config["env_id"]
+    home = home_of(config)
     row = transfer_row(tables, home)
     results = [
         EvalResult(
             task_type=_TASK,
             task_name=_TASK,
-            dataset_type=table.env,
-            dataset_name=table.env,
+            dataset_type=table.body,
+            dataset_name=table.body,
             metric_type="mean_reward",
             metric_name="mean_reward",
             metric_value=plus_minus(table),
@@ -61,7 +61,7 @@ def metadata(
         for table in row
     ]
     about = ABOUT[config["policy"]]
-    tags = [home, *TAGS, config["policy"], *about.tags, config["algorithm"]]
+    tags = [config["env_id"], *TAGS, config["policy"], *about.tags, config["algorithm"]]
     share = retained_share(row, home)
     facts = {
         "env": home,

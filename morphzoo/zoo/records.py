@@ -9,7 +9,7 @@ from typing import Any
 
 from morphzoo.results import EpisodeTable, tables_of
 from morphzoo.zoo.media import check_shown
-from morphzoo.zoo.scores import own_tables
+from morphzoo.zoo.scores import home_of, own_tables
 from morphzoo.zoo.untrusted import Where, read_json, refuse, said, shown
 
 RESULTS, RECIPE, CURVE = "results.json", "recipe.json", "curve.csv"
@@ -93,7 +93,7 @@ def check_recipe(document: Mapping[str, Any], where: Where) -> None:
 
 def score_in(
     name: str,
-    env_id: str | None,
+    config: Mapping[str, Any],
     tables: Sequence[EpisodeTable],
     results: Mapping[str, Any] | None,
     recipe: Mapping[str, Any] | None,
@@ -102,7 +102,7 @@ def score_in(
 
     Args:
         name: Name of the checkpoint.
-        env_id: The body trained on.
+        config: Its config.json, which says what it was trained on.
         tables: Its scores, which count before the training's account.
         results: Its results.
         recipe: Its recipe, which says how many episodes the training's account is over.
@@ -110,7 +110,8 @@ def score_in(
     Returns:
         The score as config.json holds it, None where there is none.
     """
-    at_home = [table for table in own_tables(name, tables) if table.env == env_id]
+    env_id, home = config["env_id"], home_of(config)
+    at_home = [table for table in own_tables(name, tables) if table.body == home]
     for table in sorted(at_home, key=lambda table: table.actions != "sampled"):
         if (found := table.estimate()) is not None:
             return {
@@ -122,14 +123,14 @@ def score_in(
                 "std": found.std,
             }
     account = (results or {}).get("training", {}).get("evaluations", {})
-    home = account.get(env_id, {}) if isinstance(account, dict) else {}
-    if not recipe or not isinstance(home, dict) or "sampled" not in home:
+    found = account.get(env_id, {}) if isinstance(account, dict) else {}
+    if not recipe or not isinstance(found, dict) or "sampled" not in found:
         return None
     return {
         "actions": "sampled",
         "env": env_id,
         "episodes": recipe.get("evaluate_episodes"),
         "first_seed": recipe.get("evaluate_seed"),
-        "mean": home["sampled"],
+        "mean": found["sampled"],
         "std": None,
     }

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from morphzoo.body_text import body_text
 from morphzoo.results import RANDOM, EpisodeTable
+
+
+def home_of(config: Mapping[str, Any]) -> str | None:
+    """Return the body that a checkpoint was trained on, as `EpisodeTable.body` spells it.
+
+    Args:
+        config: Its config.json.
+
+    Returns:
+        None for a body from outside morphzoo.
+    """
+    env_id = config["env_id"]
+    return None if env_id is None else body_text(env_id, config["env_kwargs"])
 
 
 def own_tables(name: str, tables: Sequence[EpisodeTable]) -> list[EpisodeTable]:
@@ -30,16 +45,16 @@ def transfer_row(tables: Sequence[EpisodeTable], home: str | None) -> list[Episo
 
     Args:
         tables: Its own scores; sampled actions count where a body has both.
-        home: Id of the body that it was trained on.
+        home: The body that it was trained on, as `home_of` returns it.
 
     Returns:
         The training body's score first, then the others as they were scored. Scores that have no
         return are left out.
     """
-    by_env = {table.env: table for table in tables if table.actions == "mean"}
-    by_env |= {table.env: table for table in tables if table.actions == "sampled"}
-    order = list(dict.fromkeys([home, *(table.env for table in tables)]))
-    found = [by_env[env] for env in order if env in by_env]
+    by_body = {table.body: table for table in tables if table.actions == "mean"}
+    by_body |= {table.body: table for table in tables if table.actions == "sampled"}
+    order = list(dict.fromkeys([home, *(table.body for table in tables)]))
+    found = [by_body[body] for body in order if body in by_body]
     return [table for table in found if not math.isnan(mean_return(table))]
 
 
@@ -48,13 +63,13 @@ def others_of(row: Sequence[EpisodeTable], home: str | None) -> list[EpisodeTabl
 
     Args:
         row: As `transfer_row` returns it.
-        home: Id of the body trained on.
+        home: The body trained on.
 
     Returns:
         None of them where the training body has no score.
     """
-    kinds = {table.actions for table in row if table.env == home}
-    return [table for table in row if table.env != home and table.actions in kinds]
+    kinds = {table.actions for table in row if table.body == home}
+    return [table for table in row if table.body != home and table.actions in kinds]
 
 
 def retained_share(row: Sequence[EpisodeTable], home: str | None) -> float | None:
@@ -66,13 +81,13 @@ def retained_share(row: Sequence[EpisodeTable], home: str | None) -> float | Non
 
     Args:
         row: As `transfer_row` returns it.
-        home: Id of the body trained on.
+        home: The body trained on.
 
     Returns:
         None where there is no other body, or no return above 0 to keep a share of.
     """
-    means = {table.env: mean_return(table) for table in row}
-    others = [means[table.env] for table in others_of(row, home)]
+    means = {table.body: mean_return(table) for table in row}
+    others = [means[table.body] for table in others_of(row, home)]
     if not others or home is None or means[home] <= 0.0:
         return None
     return sum(others) / len(others) / means[home]
@@ -83,13 +98,13 @@ def middle_body(row: Sequence[EpisodeTable], home: str | None) -> str | None:
 
     Args:
         row: As `transfer_row` returns it.
-        home: Id of the body trained on.
+        home: The body trained on.
 
     Returns:
-        Id of the body of median return (of two, the better); None where no other was scored.
+        The body of median return (of two, the better); None where no other was scored.
     """
     ranked = sorted(others_of(row, home), key=mean_return)
-    return ranked[len(ranked) // 2].env if ranked else None
+    return ranked[len(ranked) // 2].body if ranked else None
 
 
 def mean_return(table: EpisodeTable) -> float:
