@@ -1,4 +1,4 @@
-"""Pictures: the transfer heat map and the training curve, as PNG files, without a display."""
+"""Pictures: the transfer heat map, as a PNG file, without a display."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ _COLOURS = "viridis"
 _INK, _GREY = "#1f2430", "#6b7280"
 _DPI = 160
 _MINUS = "\N{MINUS SIGN}"  # as wide as a plus: lines up in the cells
-_LINES = ("#3b4cc0", "#d1495b", "#2a9d8f", "#e09f3e", "#7a5195", "#5c677d")
 
 
 @dataclass(frozen=True)
@@ -100,52 +99,6 @@ def heat_map(tables: Sequence[EpisodeTable]) -> Figure:
     _draw_cells(axes, rows, bodies, values)
     _label_cells(axes, rows, bodies, values)
     _title(figure, tables)
-    return figure
-
-
-def training_curve(path: PathLike, *, title: str = "Training") -> Figure:
-    """Draw a training run's curve.csv: the return while training, and every evaluation in it.
-
-    Args:
-        path: The CSV file.
-        title: What stands above it.
-
-    Returns:
-        The figure; `save_png` writes it.
-
-    Raises:
-        ValueError: The file has no row, or no column `step`.
-    """
-    from matplotlib.figure import Figure
-
-    from morphzoo.training.curve import read_curve
-
-    columns = read_curve(path)
-    if "step" not in columns or not len(columns["step"]):
-        raise ValueError(f"'{path}' is no training curve: expected a column 'step' and its rows")
-    figure = Figure(figsize=(9.5, 4.6), layout="constrained")
-    axes = figure.subplots()
-    steps = columns["step"] / 1e6
-    if "return_mean" in columns:
-        axes.plot(steps, columns["return_mean"], color="#c3c8d1", lw=1.2, label="while training")
-    bodies = list(dict.fromkeys(n.rpartition(":")[0] for n in columns if ":" in n))
-    for body, colour in zip(bodies, _LINES * len(bodies), strict=False):
-        for actions, style in (("sampled", "-"), ("mean", ":")):
-            values = columns.get(f"{body}:{actions}", np.array([]))
-            known = np.isfinite(values)
-            if known.any():
-                label = f"{body_name(body)}, {actions} actions"
-                axes.plot(
-                    steps[known],
-                    values[known],
-                    style,
-                    color=colour,
-                    lw=2,
-                    marker="o" if known.sum() < 40 else None,
-                    ms=3.5,
-                    label=label,
-                )
-    _tidy(axes, title)
     return figure
 
 
@@ -261,17 +214,3 @@ def _title(figure: Figure, tables: Sequence[EpisodeTable]) -> None:
     figure.supxlabel(
         "\n".join(textwrap.wrap(caption, width)), x=0.02, ha="left", fontsize=8, color=_GREY
     )
-
-
-def _tidy(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=_INK, pad=12)
-    axes.set_xlabel("environment steps (millions)", color=_INK)
-    axes.set_ylabel("return", color=_INK)
-    axes.grid(axis="y", color="#e5e7eb", lw=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#9aa1ad")
-    axes.tick_params(colors=_GREY, labelsize=9)
-    axes.margins(x=0.01)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.02))

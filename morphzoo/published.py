@@ -141,4 +141,25 @@ def published_beside(
     return published_score(target, source_legs=source, method=method)
 
 
+# Per update at 1e7 steps, mean of the last tenth, by legs.
+# Source: Blake et al., Snowflake, NeurIPS 2021, Table 1.
+_UPDATE_KL = {
+    "mlp": {6: 0.021, 8: 0.024, 12: 0.031, 20: 0.044},
+    "nervenet": {6: 0.115, 8: 0.137, 12: 0.118, 20: 0.123},
+}
+
+
+def published_update_kl(env_id: str, policy: str) -> float | None:
+    """Return how far an update moved a policy in the Snowflake paper, or None.
+
+    Args:
+        env_id: Id of the body trained on.
+        policy: Name of the policy in `POLICIES`.
+
+    Returns:
+        KL divergence (nats).
+    """
+    return _UPDATE_KL.get(policy, {}).get(_LEGS.get(env_id, 0))
+
+
 _LEGS = {f"morphzoo/Centipede-{legs}-v0": legs for legs in (4, 6, 8, 10, 12, 14, 20, 30, 40)}

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from morphzoo import plots, video, zoo
+from morphzoo import curves, plots, video, zoo
 from morphzoo.files import PathLike
 from morphzoo.progress import ProgressCallback
 from morphzoo.results import TEST_SEED, tables_of
@@ -75,7 +75,7 @@ def prepare(
                 )
                 shown[file] = _account(clip)
         if (folder / CURVE).is_file():
-            figure = plots.training_curve(folder / CURVE, title=f"Training of {folder.name}")
+            figure = curves.training_curve(folder / CURVE, title=f"Training of {folder.name}")
             plots.save_png(figure, Path(aside) / PICTURE)
         return zoo.annotate(
             folder,

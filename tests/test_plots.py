@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from morphzoo.plots import heat_map, heat_rows, save_png, training_curve
+from morphzoo.curves import Updates, training_curve, updates_figure, updates_of, updates_table
+from morphzoo.plots import heat_map, heat_rows, save_png
 from morphzoo.results import EpisodeTable
+from morphzoo.zoo.catalogue import PRETRAINED
 
 BODIES = [f"morphzoo/Centipede-{legs}-v0" for legs in (6, 8, 20)]
 
@@ -144,3 +147,49 @@ def test_files_that_are_no_curve(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match="no training curve"):
         training_curve(path)
+
+
+def small_updates(name: str = "run", kind: str = "mlp", body: str = "morphzoo/Centipede-6-v0"):
+    """Ten updates whose KL is 1 to 10, and whose clip fraction is a fiftieth of that."""
+    values = np.arange(1.0, 11.0)
+    return Updates(name, kind, body, values * 1e6, values, values / 50)
+
+
+def test_the_table_of_updates_by_hand() -> None:
+    """Of ten, the middle fifth is the fifth and the sixth; the last tenth is the tenth."""
+    walker = small_updates("w", "snowflake", "morphzoo/Walker2d-v5")
+    lines = updates_table([small_updates(), walker]).splitlines()
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
+        "`run`", "Centipede-6", "10", "5.500", "5.500", "10.000", "0.021", "0.11", "0.11", "0.20"
+    ]  # fmt: skip
+    assert [cell.strip() for cell in lines[3].split("|")[6:8]] == ["10.000", ""]
+    assert {line.count("|") for line in lines} == {11}
+
+
+def test_updates_are_drawn_smoothed_and_named_once() -> None:
+    figure = updates_figure([small_updates("a"), small_updates("b")])
+    left, right = figure.axes
+    np.testing.assert_allclose(np.asarray(left.lines[0].get_xydata()), [[10.0, 5.5]])
+    np.testing.assert_allclose(np.asarray(right.lines[1].get_xydata()), [[10.0, 0.11]])
+    assert left.get_legend() is None
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_updates_of_a_bundled_checkpoint_are_its_curves() -> None:
+    run = updates_of("snowflake-centipede-6")
+    assert (run.policy, run.kind, run.body) == (
+        "snowflake-centipede-6", "snowflake", "morphzoo/Centipede-6-v0"
+    )  # fmt: skip
+    assert run.steps[0] == 1024 and len(run.kl) == len(run.clipped) == len(run.steps)
+    assert np.all(run.kl >= 0) and np.all((0 <= run.clipped) & (run.clipped <= 1))
+
+
+def test_a_checkpoint_without_a_curve_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "bare"
+    shutil.copytree(PRETRAINED / "snowflake-centipede-6", folder)
+    (folder / "curve.csv").unlink()
+    with pytest.raises(ValueError, match=r"no curve\.csv"):
+        updates_of(folder)
+    (folder / "curve.csv").write_text("step,return_mean\n1,2\n")
+    with pytest.raises(ValueError, match="no column approx_kl, clip_fraction"):
+        updates_of(folder)

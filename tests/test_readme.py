@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import report
-from morphzoo import zoo
+from morphzoo import curves, zoo
 from morphzoo.markdown import fill, fill_readme, runs_table
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tables_of
 
@@ -67,6 +67,14 @@ def test_trials_are_those_of_their_results_file() -> None:
     assert {t.policy for t in trials} == {"trial 0", "trial 1", "trial 2"}
     assert {t.episodes for t in trials} == {100}
     assert page == fill(page, "trials-table", runs_table(trials))
+
+
+def test_updates_are_those_of_the_bundled_curves() -> None:
+    page = (ROOT / "docs/training.md").read_text()
+    found = re.search(r"<!-- updates-table -->\n(.*)\n<!-- /updates-table -->", page, re.DOTALL)
+    assert found
+    names = re.findall(r"^\| `([\w-]+)` \|", found[1], re.M)
+    assert names and found[1] == curves.updates_table([curves.updates_of(name) for name in names])
 
 
 def test_named_targets_exist() -> None:
