@@ -55,13 +55,13 @@ def markdown_table(tables: Sequence[EpisodeTable]) -> str:
 def runs_table(tables: Sequence[EpisodeTable]) -> str:
     """Return the scores of several runs as a Markdown table: a run a row, a body a column.
 
-    A cell holds the mean return with sampled and with mean actions.
+    A cell holds the mean return with sampled and with mean actions, a dash where there is none.
     """
     bodies = list(dict.fromkeys(table.body for table in tables))
     scores = {(t.policy, t.body, t.actions): _mean_return(t) for t in tables}
     rows = [["sampled / mean actions", *map(body_name, bodies)], ["---"] * (len(bodies) + 1)]
     for policy in dict.fromkeys(table.policy for table in tables):
-        kinds = [[scores.get((policy, env, kind), "") for env in bodies] for kind in ACTIONS]
+        kinds = [[scores.get((policy, env, kind), "-") for env in bodies] for kind in ACTIONS]
         rows.append([f"`{policy}`", *map(" / ".join, zip(*kinds, strict=True))])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -214,16 +214,16 @@ def test_further_runs_have_a_table_of_their_own(scores: list[EpisodeTable]) -> N
     assert below.splitlines()[2:] == [
         "| sampled / mean actions | Centipede-6 | Centipede-8 |",
         "| --- | --- | --- |",
-        "| `snow` | 3050 / 4001 | 2200 /  |",
-        "| `snow-seed-7` | 2 / 8 | 4 /  |",
-        "| `snow-long` |  /  | 5 /  |",
+        "| `snow` | 3050 / 4001 | 2200 / - |",
+        "| `snow-seed-7` | 2 / 8 | 4 / - |",
+        "| `snow-long` | - / - | 5 / - |",
         "<!-- /runs-table -->",
     ]
     other = markdown.fill_readme(markers.format("hopper-table"), {"hopper": scores[:1]})
     assert other.splitlines()[1:4] == [
         "| sampled / mean actions | Centipede-6 |",
         "| --- | --- |",
-        "| `snow` | 3050 /  |",
+        "| `snow` | 3050 / - |",
     ]
     with pytest.raises(ValueError, match="runs-table"):
         markdown.fill_readme(markers.format("transfer-table"), {"transfer": scores + further})

@@ -46,9 +46,12 @@ FAR = [
 @pytest.mark.parametrize(
     ("filters", "names"),
     [
-        ({"policy": "mlp"}, ["mlp-centipede-6"]),
-        ({"policy": "nervenet"}, []),
-        ({"policy": "nervenet", "sources": ["bundled", "hub"]}, ["anna/ant@1234567"]),
+        ({"policy": "mlp"}, ["mlp-centipede-6", "mlp-walker2d"]),
+        ({"policy": "nervenet", "env": "Centipede"}, []),
+        (
+            {"policy": "nervenet", "sources": ["bundled", "hub"]},
+            ["nervenet-walker2d", "anna/ant@1234567"],
+        ),
         ({"env": "ANT", "sources": ["hub"]}, ["anna/ant@1234567"]),
         ({"env": "Centipede-6", "policy": "mlp"}, ["mlp-centipede-6"]),
         ({"env": "Centipede-60"}, []),
@@ -156,7 +159,9 @@ def test_what_is_printed(monkeypatch, capsys) -> None:
         "59", "%", "of", "4",
     ]  # fmt: skip
     assert "eve/[red]x[/red]" in out and "! eve/[red]x[/red]: [link=x]broken[/link]" in out
-    monkeypatch.setattr(sys, "argv", ["morphzoo", "list", "--policy", "mlp", "--json"])
+    monkeypatch.setattr(
+        sys, "argv", ["morphzoo", "list", "--policy", "mlp", "--env", "Centipede-6", "--json"]
+    )
     assert main() == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["name"] == "mlp-centipede-6" and entry["others"] == list(OTHERS)
