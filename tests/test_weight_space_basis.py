@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
+from pathlib import Path
 
 import pytest
 import torch
@@ -172,6 +173,12 @@ def test_number_of_blocks(num_hidden):
     assert {n: len(maps) for n, maps in ours(axes, sizes).items()} == by_hand
     made = UniversalNeuralFunctional(sizes)
     assert {n: tuple(s) for n, s in made.index_sets.items()} == axes
+
+
+def test_the_page_has_these_numbers():
+    page = (Path(__file__).parents[1] / "docs/weight_space.md").read_text()
+    for num_hidden, blocks in BLOCKS.items():
+        assert f"| {num_hidden} | {', '.join(map(str, blocks))} | {sum(blocks)} |" in page
 
 
 def test_the_test_counts_as_the_papers_code_does():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import cast
 
 import torch
 from torch import nn
@@ -31,8 +32,8 @@ class EquivariantLinear(nn.Module):
     matrices is broadcast and added. So nothing is larger than the largest feature that comes in or
     goes out. (One matrix on all 13 parts of W2, broadcast and joined, takes 13 times the memory.)
 
-    Source: Universal Neural Functionals (Zhou, Finn and Harrison, NeurIPS 2024), section 3 and
-    Algorithm 1; weights N(0, 1 / fan-in), the fan-in counted over all matrices of an output, and
+    Source: Universal Neural Functionals (Zhou, Finn and Harrison, NeurIPS 2024), the basis by set
+    partitions; weights N(0, 1 / fan-in), the fan-in counted over all matrices of an output, and
     biases 0, as in its code.
 
     Args:
@@ -73,7 +74,7 @@ class EquivariantLinear(nn.Module):
 
     def _output(self, name: str, joined: Mapping[IndexSet, torch.Tensor]) -> torch.Tensor:
         """Add an output's parts, small ones into larger ones, so that few passes are long."""
-        index_set, maps = self.index_sets[name], self.maps[name]
+        index_set, maps = self.index_sets[name], cast(nn.ModuleDict, self.maps[name])
         *smaller, whole = subsets(index_set)
         parts = {s: maps[_key(s)](joined[s]) for s in (*smaller, whole)}
         for s in smaller:
