@@ -31,7 +31,8 @@ class UniversalNeuralFunctional(nn.Module):
 
     Memory is that of one micro-batch, whatever the batch: a larger batch is taken in pieces, each
     recomputed when its gradient is due (a third more arithmetic), and gradients add up as usual.
-    Beside it stand theta itself and one standardised copy.
+    At its peak that is about four of the largest activation. Beside it stand a standardised copy
+    of theta and the gradients of both.
 
     Source: Massively Scaling EPVFs (Bohlinger and Peters, 2025), section 3, gives a critic such
     features; layer and nonlinearity are of Universal Neural Functionals (Zhou, Finn and Harrison,
