@@ -21,9 +21,9 @@ PAGES = {
 
 @pytest.mark.parametrize("page", PAGES)
 def test_programs_run(page: str, tmp_path: Path) -> None:
-    """In a folder that holds nothing, with warnings as errors; what they print is on the page."""
+    """In a folder that holds nothing, with warnings as errors, trainings cut short; what they print is on the page."""
     text = (DOCS / page).read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    blocks = re.findall(r"```python\n(.*?)```", text.replace("100_000", "1_024"), re.S)
     command = [sys.executable, "-W", "error", "-c", "\n".join(blocks)]
     env = {**os.environ, "MUJOCO_GL": "off"}
     done = subprocess.run(

@@ -29,9 +29,8 @@ def shown_folder(bundled: Path) -> Path | None:
 
     made = FOLDER / bundled.name
     for name in (CONFIG, WEIGHTS):
-        if not (made / name).is_file() or (made / name).read_bytes() != (
-            bundled / name
-        ).read_bytes():
+        own, original = made / name, bundled / name
+        if not own.is_file() or own.read_bytes() != original.read_bytes():
             return None
     scores = [(zoo.read_results(folder) or {}).get("scores") for folder in (made, bundled)]
     return made if scores[0] == scores[1] else None
@@ -51,7 +50,7 @@ def main() -> int:
     from morphzoo.zoo.catalogue import PRETRAINED
 
     parser = argparse.ArgumentParser(prog="python -m website.clips", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="bundled checkpoints (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of checkpoints (default: all)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each clip, at least")
     options = parser.parse_args()
     for name in options.names or zoo.bundled():

@@ -114,10 +114,10 @@ def _filters(checkpoints: Sequence[Shown]) -> str:
 
 
 def _body(checkpoint: Shown, bodies: Sequence[str], heads: Sequence[str]) -> Iterable[str]:
-    entry = checkpoint.entry
+    entry, name = checkpoint.entry, escape(checkpoint.entry.name)
     spread = "" if entry.std is None else f" ± {whole(entry.std)}"
     cells: list[tuple[object, str]] = [
-        (entry.name, f'<a href="{entry.name}/">{escape(entry.name)}</a>'),
+        (entry.name, f'<a href="{name}/">{name}</a>'),
         (entry.policy, escape(entry.policy or "")),
         (entry.env, escape(body_name(entry.env or ""))),
         (entry.steps, "" if entry.steps is None else f"{entry.steps / 1e6:.2f} M"),
@@ -140,7 +140,8 @@ def _body(checkpoint: Shown, bodies: Sequence[str], heads: Sequence[str]) -> Ite
     yield "</tr>"
     if checkpoint.clips:
         figures = "".join(figure(checkpoint, file, "") for file in checkpoint.clips)
-        yield f'<tr class="clips" role="row"><td role="cell" colspan="{len(heads)}">{figures}</td></tr>'
+        cell = f'<td role="cell" colspan="{len(heads)}">{figures}</td>'
+        yield f'<tr class="clips" role="row">{cell}</tr>'
     yield "</tbody>"
 
 
