@@ -21,7 +21,7 @@ PAGES = {
 
 @pytest.mark.parametrize("page", PAGES)
 def test_programs_run(page: str, tmp_path: Path) -> None:
-    """In a folder that holds nothing, with warnings as errors, trainings cut short; what they print is on the page."""
+    """Warnings are errors, trainings are cut short; what they print stands on the page."""
     text = (DOCS / page).read_text()
     blocks = re.findall(r"```python\n(.*?)```", text.replace("100_000", "1_024"), re.S)
     command = [sys.executable, "-W", "error", "-c", "\n".join(blocks)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,55 +10,48 @@ from website import commands, environments, gallery, reference
 from website.repository import FILES, FOLDERS, ROOT, place_of
 
 
+#: Pages of the menu that are written by hand, title -> place.
+GUIDES = {
+    "Your own robot": "own-robot.md",
+    "Policies and algorithms": "policies.md",
+    "Your own policy": "own-policy.md",
+    "Training": "training.md",
+    "Scoring zero-shot transfer": "transfer.md",
+    "Checkpoints": "checkpoints.md",
+    "The zoo on the Hub": "hub.md",
+    "Reproducibility": "reproducibility.md",
+    "Security": "security.md",
+}
+PROJECT = {
+    "Architecture": "architecture.md",
+    "Speed": "speed.md",
+    "Changelog": "changelog.md",
+    "Taking part": "contributing.md",
+    "Third parties": "third-party.md",
+}
+
+
 def navigation() -> list[dict[str, Any]]:
     """Return the menu, as MkDocs takes it."""
-    families = [{family.name: family.page} for family in environments.families()]
+    zoo = {"Gallery": "gallery/index.md", "Transfer table": "transfer-table.md"}
+    zoo |= {checkpoint.entry.name: checkpoint.page for checkpoint in gallery.shown()}
+    bodies = {"All": "environments/index.md"}
+    bodies |= {family.name: family.page for family in environments.families()}
+    bodies |= {"Bodies that are not ours": "bodies.md"}
+    details = {"The command": "commands.md", "The results file": "results.md"}
+    details |= {title: reference.place(title) for title in reference.PAGES}
     return [
         {"Start": ["index.md", {"Quick-start": "quick-start.md"}, {"Questions": "faq.md"}]},
-        {
-            "Zoo": [
-                {"Gallery": "gallery/index.md"},
-                {"Transfer table": "transfer-table.md"},
-                *({c.entry.name: c.page} for c in gallery.shown()),
-            ]
-        },
-        {
-            "Environments": [
-                {"All": "environments/index.md"},
-                *families,
-                {"Bodies that are not ours": "bodies.md"},
-            ]
-        },
-        {
-            "Guides": [
-                {"Your own robot": "own-robot.md"},
-                {"Policies and algorithms": "policies.md"},
-                {"Your own policy": "own-policy.md"},
-                {"Training": "training.md"},
-                {"Scoring zero-shot transfer": "transfer.md"},
-                {"Checkpoints": "checkpoints.md"},
-                {"The zoo on the Hub": "hub.md"},
-                {"Reproducibility": "reproducibility.md"},
-                {"Security": "security.md"},
-            ]
-        },
-        {
-            "Reference": [
-                {"The command": "commands.md"},
-                {"The results file": "results.md"},
-                *({title: reference.place(title)} for title in reference.PAGES),
-            ]
-        },
-        {
-            "Project": [
-                {"Architecture": "architecture.md"},
-                {"Speed": "speed.md"},
-                {"Changelog": "changelog.md"},
-                {"Taking part": "contributing.md"},
-                {"Third parties": "third-party.md"},
-            ]
-        },
+        {"Zoo": _entries(zoo)},
+        {"Environments": _entries(bodies)},
+        {"Guides": _entries(GUIDES)},
+        {"Reference": _entries(details)},
+        {"Project": _entries(PROJECT)},
     ]
+
+
+def _entries(places: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{title: place} for title, place in places.items()]
 
 
 def copied() -> dict[str, Path]:
