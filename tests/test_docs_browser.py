@@ -128,6 +128,19 @@ def test_pictures_are_drawn(opened: Callable[..., Any], address: str) -> None:
     assert len(widths) >= 2 and min(widths) > 0
 
 
+def test_equations_are_drawn(opened: Callable[..., Any]) -> None:
+    page = opened("policies/")
+    equations = page.locator("article .equation math")
+    written = (ROOT / "docs/policies.md").read_text().count("```math")
+    assert equations.count() == written > 5
+    for i in range(written):
+        assert equations.nth(i).bounding_box()["height"] > 10
+        assert "\\" not in equations.nth(i).text_content()
+    tops = "e => [...e.children].map(child => child.getBoundingClientRect().top)"
+    upper, lower = page.locator("mfrac").first.evaluate(tops)
+    assert lower > upper + 5, "a fraction is drawn as text"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["", "gallery/", "policies/"])
 def test_light_and_dark(opened: Callable[..., Any], scheme: str, path: str) -> None:

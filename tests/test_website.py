@@ -242,8 +242,8 @@ def test_the_menu_names_every_page() -> None:
     assert place_of("docs/faq.md") in named
 
 
+@pytest.mark.docs
 def test_equations_are_mathml() -> None:
-    pytest.importorskip("latex2mathml", reason="of the extra docs; make docs needs it")
     from website.equations import drawn
 
     html = drawn("a\n\n```math\nx_1 = \\frac{a}{b}\n```\n\n```python\nmath\n```\n")

@@ -9,7 +9,6 @@ from typing import Any
 from website import commands, environments, gallery, reference
 from website.repository import FILES, FOLDERS, ROOT, place_of
 
-
 #: Pages of the menu that are written by hand, title -> place.
 GUIDES = {
     "Your own robot": "own-robot.md",
