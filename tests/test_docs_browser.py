@@ -234,7 +234,7 @@ def test_the_gallery_filters(opened: Callable[..., Any]) -> None:
     assert order(page) == [] and said.text_content().startswith("0 of")
     page.get_by_role("searchbox").fill("")
     assert order(page) == NAMES
-    page.get_by_label("Trained on").select_option("morphzoo/Centipede-6-v0")
+    page.get_by_label("Trained on", exact=True).select_option("morphzoo/Centipede-6-v0")
     homes = {e.name: e.env for e in zoo.list(sources=["bundled"])}
     assert order(page) == [n for n in NAMES if homes[n] == "morphzoo/Centipede-6-v0"]
 

@@ -83,6 +83,12 @@ def test_lists_are_written_as_both_read_them(text: str, expected: str) -> None:
     assert deeper_items(expected.replace("    ", "  ")) == expected
 
 
+def test_a_section_takes_the_place_of_what_stands_in_for_it() -> None:
+    text = "a\n\n<!-- README: Questions -->\nSee [there](../README.md#questions),\nall.\n\nb\n"
+    page = for_site(text, "docs/faq.md", "faq.md")
+    assert page == f"a\n\n{readme_sections()['Questions']}\n\nb\n" and "See [there]" not in page
+
+
 def test_every_section_of_the_readme_is_on_one_page() -> None:
     text = (ROOT / "README.md").read_text()
     headings = re.findall(r"^## (.*)$", text, re.M)

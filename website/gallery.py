@@ -95,7 +95,7 @@ def _filters(checkpoints: Sequence[Shown]) -> str:
     """Return what filters are set by; hidden where no script runs."""
     parts = [
         '<form class="gallery-filters" hidden>',
-        '<label>Search <input type="search" name="text" placeholder="name, body, policy"></label>',
+        '<label>Search <input type="search" name="text" placeholder="name, body"></label>',
     ]
     for name, label, values in (
         ("policy", "Policy", {c.entry.policy for c in checkpoints}),
@@ -106,8 +106,8 @@ def _filters(checkpoints: Sequence[Shown]) -> str:
             for v in sorted(filter(None, values))
         )
         parts.append(
-            f'<label>{label} <select name="{name}"><option value="">all</option>{options}'
-            "</select></label>"
+            f'<label>{label} <select name="{name}" aria-label="{label}">'
+            f'<option value="">all</option>{options}</select></label>'
         )
     parts += ['<output class="gallery-count" aria-live="polite"></output>', "</form>"]
     return "".join(parts)

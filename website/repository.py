@@ -21,7 +21,8 @@ FILES = {
 README = "README.md"
 HEAD = "head"  # name of what stands above the README's first section
 
-_MARKER = re.compile(r"^<!-- README: (.+) -->$", re.MULTILINE)
+# With the lines right below it, which stand in for the section where a page is read on GitHub.
+_MARKER = re.compile(r"^<!-- README: (.+) -->$(?:\n.+)*", re.MULTILINE)
 _OTHER_MARKER = re.compile(r"^<!-- /?[\w-]+ -->$", re.MULTILINE)
 _FENCED = re.compile(r"^(```+|~~~+).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]*)(#[\w-]+)?(?=\))")
