@@ -34,7 +34,7 @@ def navigation() -> list[dict[str, Any]]:
     """Return the menu, as MkDocs takes it."""
     zoo = {"Gallery": "gallery/index.md", "Transfer table": "transfer-table.md"}
     zoo |= {checkpoint.entry.name: checkpoint.page for checkpoint in gallery.shown()}
-    bodies = {"All": "environments/index.md"}
+    bodies = {"All environments": "environments/index.md"}
     bodies |= {family.name: family.page for family in environments.families()}
     bodies |= {"Bodies that are not ours": "bodies.md"}
     details = {"The command": "commands.md", "The results file": "results.md"}

@@ -65,7 +65,7 @@ def families() -> Iterator[Family]:
 def page_of(family: Family) -> str:
     """Return an environment's page, Markdown."""
     body = inspect.cleandoc(family.cls.__doc__ or "").partition("\n")[2]
-    base = family.cls.__module__.removeprefix("morphzoo.")
+    graph = f"{family.slug}-graph.png"
     return "\n\n".join(
         [
             f"# {family.name}",
@@ -77,8 +77,8 @@ def page_of(family: Family) -> str:
             f"What a policy is told of `{family.shown}`: a node a box, with its type, the numbers "
             "of the observation that it reads and the action that it drives. "
             f"`morphzoo inspect {family.shown.removeprefix('morphzoo/')}` draws it.",
-            f"![The graph of {family.shown}]({family.slug}-graph.png)",
-            f"Class: `morphzoo.{base}.{family.cls.__name__}`.",
+            f"[![The graph of {family.shown}]({graph})]({graph})",
+            f"Class: `{family.cls.__module__}.{family.cls.__name__}`.",
         ]
     )
 
