@@ -68,7 +68,10 @@ def render(config: Path) -> None:
     # Its banner about another version of MkDocs.
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
-        raise SiteError("MkDocs has not built the site; `pip install 'morphzoo[docs]'` has it")
+        raise SiteError(
+            "MkDocs has not built the site: it says above why. If it is missing, `make docs` "
+            "installs it, or `pip install 'morphzoo[docs]'`"
+        )
 
 
 def build(stage: Path = STAGE, site: Path = SITE) -> Path:
