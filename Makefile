@@ -2,6 +2,7 @@
 #
 #   make transfer      score the bundled policy, zero-shot, on bodies it never saw (ARGS="..." is passed on)
 #   make test          the whole fast test-suite
+#   make docs          the documentation site, in site/
 #
 # Settings, all optional:
 #   PYTHON=python3.12  the interpreter that .venv is made from (3.11 or newer)
@@ -18,13 +19,15 @@ TORCH_INDEX ?=
 ARGS ?=
 
 # The stamp carries a checksum, so that .venv follows the content of the two files and not their dates.
-STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+SUM := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.installed-$(SUM)
+DOCS := $(VENV)/.docs-$(SUM)
 
 # Spinning threads of torch slow MuJoCo's down: a waiting thread must sleep, but not between two operations.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 20000
 
-.PHONY: help venv transfer test test-slow test-hub1 test-render lint format bench check-results scores readme clean distclean
+.PHONY: help venv transfer test test-slow test-hub1 test-render docs clips pictures test-docs lint format bench check-results scores readme clean distclean
 
 help:
 	@sed -n '1,/^SHELL/{/^#/s/^# \{0,1\}//p}' Makefile
@@ -61,6 +64,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	@rm -f $(VENV)/.installed-*; touch $@
 
+# What builds the site is installed when it is first built.
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	@rm -f $(VENV)/.docs-*; touch $@
+
 transfer: $(STAMP)
 	$(BIN)/python zoo_scripts/evaluate_transfer.py $(ARGS)
 
@@ -85,6 +93,26 @@ test-hub1: $(STAMP)
 # Fails, naming the packages to install, where `make test` would skip.
 test-render: $(STAMP)
 	MORPHZOO_REQUIRE_GL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m render $(ARGS)
+
+# The site, warnings as errors; links that lead nowhere and what is loaded from elsewhere are errors too.
+docs: $(DOCS)
+	$(BIN)/python -m website
+
+# Film the bundled checkpoints for the gallery, once; needs a GL library.
+clips: $(STAMP)
+	$(BIN)/python -m website.clips $(ARGS)
+
+# Draw the environments' pictures anew; needs a GL library.
+pictures: $(STAMP)
+	$(BIN)/python -m website.pictures
+
+# The site in a real browser, clips included. Names the packages to install where there is none.
+test-docs: $(DOCS)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m website.browser
+	$(BIN)/python -m website.clips --seconds 3 snowflake-centipede-6
+	$(BIN)/python -m website
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -m docs $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -116,7 +144,7 @@ readme: $(STAMP)
 	$(BIN)/python zoo_scripts/readme_table.py
 
 clean:
-	rm -rf build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf build dist site .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find morphzoo zoo_scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

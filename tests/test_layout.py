@@ -100,7 +100,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 MODULES = [path for path in python_files("morphzoo") if path != PACKAGE / "__init__.py"]
-SOURCES = python_files("morphzoo", "zoo_scripts", "benchmarks")
+SOURCES = python_files("morphzoo", "zoo_scripts", "benchmarks", "website")
 
 
 def short(path: Path) -> str:
@@ -121,7 +121,7 @@ def test_forbidden_packages(path: Path) -> None:
     imported = {name.split(".")[0] for name in imports_of(path)}
     assert not imported & FORBIDDEN.get(room_of(path), set())
     assert not imported & UNSAFE
-    assert not imported & {"tests", "zoo_scripts", "benchmarks"}
+    assert not imported & {"tests", "zoo_scripts", "benchmarks", "website"}
 
 
 def test_ray_is_imported_only_where_it_is_used() -> None:

@@ -1,0 +1,1 @@
+"""The documentation site: docs/ and the README as they are, and pages made from the code itself."""
