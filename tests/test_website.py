@@ -154,14 +154,14 @@ def test_the_gallery_is_the_list_and_the_results() -> None:
     assert [re.search(r'data-value="(.*?)"', row)[1] for row in rows] == [e.name for e in entries]
     for entry, row in zip(entries, rows, strict=True):
         cells = dict(re.findall(r'data-label="(.*?)" data-value="(.*?)"', row))
-        assert float(cells["retained"]) == entry.retained
+        assert cells["retained"] == ("" if entry.retained is None else str(entry.retained))
         assert float(cells["return at home"]) == entry.mean
         assert cells["steps"] == str(entry.steps) and cells["policy"] == entry.policy
         tables = tables_of(zoo.read_results(entry.name))
-        assert {body_name(t.env) for t in tables} <= cells.keys()
+        assert {body_name(t.body) for t in tables} <= cells.keys()
         for table in tables:
             if table.actions == "sampled":
-                assert float(cells[body_name(table.env)]) == table.returns.mean()
+                assert float(cells[body_name(table.body)]) == table.returns.mean()
                 assert f">{whole(table.returns.mean())}<" in row
     assert "\n\n" not in html, "Markdown would take the rest for a paragraph"
 

@@ -62,7 +62,7 @@ def _shown(entry: zoo.Entry) -> Shown:
     bundled = PRETRAINED / entry.name
     made = shown_folder(bundled)
     tables = own_tables(entry.name, tables_of(zoo.read_results(bundled) or {"scores": []}))
-    scores = {t.env: mean_return(t) for t in transfer_row(tables, entry.env)}
+    scores = {t.body: mean_return(t) for t in transfer_row(tables, entry.env)}
     return Shown(entry, made or bundled, scores, account(made) if made else {})
 
 
