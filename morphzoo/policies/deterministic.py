@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from morphzoo.policies.message_passing import GraphTopology
-from morphzoo.policies.normalization import NodeNormalizer, NodeReader
+from morphzoo.policies.normalization import ColumnReader, NodeNormalizer, NodeReader
 from morphzoo.policies.received import ReceivedKeywords, one_of
 from morphzoo.policies.schema import NodeSchema
 from morphzoo.spaces import MorphologySpace
@@ -160,33 +160,6 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
             "lr_schedule": self._dummy_schedule,
             **self.kwargs_received,
         }
-
-
-class ColumnReader(nn.Module):
-    """Reads a body without a graph: every number of the observation has statistics of its own.
-
-    Args:
-        num_statistics: numbers in the observation.
-    """
-
-    statistic: torch.Tensor
-    present: torch.Tensor
-
-    def __init__(self, num_statistics: int) -> None:
-        super().__init__()
-        self.num_statistics = num_statistics
-        self.register_buffer("statistic", torch.arange(num_statistics), persistent=False)
-        self.register_buffer(
-            "present", torch.ones(num_statistics, dtype=torch.float64), persistent=False
-        )
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """The observation itself."""
-        return observations
-
-    def flat(self, entries: torch.Tensor) -> torch.Tensor:
-        """The entries themselves."""
-        return entries
 
 
 def _size_of(space: spaces.Space) -> int:
