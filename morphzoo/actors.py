@@ -49,7 +49,8 @@ def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
     """Return an actor that uses a policy without touching torch's global generator.
 
     Args:
-        policy: An SB3 policy. Sampling needs one whose distribution is a plain Gaussian.
+        policy: An SB3 policy. Sampling needs one whose distribution is a plain Gaussian, or one
+            without noise.
         deterministic: Act by the mean.
 
     Raises:
@@ -58,7 +59,7 @@ def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
     gaussian = isinstance(policy, ActorCriticPolicy) and isinstance(
         policy.action_dist, DiagGaussianDistribution
     )
-    if not gaussian and not deterministic:
+    if not gaussian and not deterministic and getattr(policy, "has_noise", True):
         raise ValueError(
             f"{type(policy).__name__} does not act by a diagonal Gaussian, so its sampled actions "
             "cannot be reproduced: evaluate it with deterministic=True"

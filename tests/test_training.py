@@ -353,6 +353,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"policy_kwargs.hiden_size": 8}, "hiden_size"),
     ({"policy_kwargs.hidden_size": 7}, "even"),
     ({"algorithm": "sac", "algorithm_kwargs": {}}, "Use 'ppo'"),
+    ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, found 'snowflake'"),
+    ({"policy": "deterministic", "policy_kwargs": {}}, "snowflake, nervenet, mlp, found"),
     ({"algorithm_kwargs.gama": 0.9}, "Did you mean 'gamma'"),
     ({"algorithm_kwargs.use_sde": True}, "use_sde"),
     ({"algorithm_kwargs.seed": 1}, "seed"),
@@ -431,8 +433,9 @@ def test_script_prints_errors_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_algorithms_are_imported_when_asked_for() -> None:
-    assert list(ALGORITHMS) == ["ppo", "sac"] and len(ALGORITHMS) == 2
-    assert [ALGORITHMS[name].__name__ for name in ALGORITHMS] == ["PPO", "SAC"]
+    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf"] and len(ALGORITHMS) == 5
+    names = [ALGORITHMS[name].__name__ for name in ALGORITHMS]
+    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF"]
     with pytest.raises(KeyError):
         ALGORITHMS["poo"]
 

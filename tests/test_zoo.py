@@ -27,6 +27,7 @@ from morphzoo import zoo
 from morphzoo.columns import columns_of
 from morphzoo.morphology import MorphologyGraph
 from morphzoo.policies import POLICIES, MlpPolicy, NerveNetPolicy, SnowflakePolicy
+from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.policies.transferring import policy_schema, transfer
 from morphzoo.results import EpisodeTable, results_document, tables_of, versions
 from morphzoo.sb3 import make_vec_env
@@ -48,6 +49,9 @@ NON_DEFAULT = {
         "normalize": False, "freeze": ["embedding"], "fused": False,
     },
     "mlp": {"hidden_sizes": [32, 16, 8], "log_std_mode": "type", "log_std_init": -2.0},
+    "deterministic": {
+        "hidden_sizes": [24, 12], "activation": "elu", "squash": False, "normalize": True,
+    },
 }  # fmt: skip
 
 
@@ -147,6 +151,12 @@ def test_same_body_same_policy(name: str, tmp_path: Path) -> None:
     actions, _ = policy.predict(obs, deterministic=True)
     assert np.ptp(actions) > 0
     np.testing.assert_array_equal(loaded.predict(obs, deterministic=True)[0], actions)
+    if issubclass(POLICIES[name], GraphPolicy):
+        assert_same_training(policy, loaded, obs)
+
+
+def assert_same_training(policy, loaded, obs: np.ndarray) -> None:
+    """Values, and what is trained how fast: what an actor-critic has besides its actions."""
     values = [p.predict_values(torch.as_tensor(obs)) for p in (policy, loaded)]
     assert torch.equal(*values)
     trained = [[p.requires_grad for p in x.parameters()] for x in (policy, loaded)]
@@ -168,12 +178,13 @@ def test_another_body_has_the_same_weights(name: str, num_legs: int, tmp_path: P
     assert loaded.transfer_dropped == tuple(dropped)
     kept = set(direct.state_dict()) - set(dropped)
     assert_same_state(loaded, direct, kept)
-    if name != "mlp":
+    if name not in ("mlp", "deterministic"):
         same = kept - {"log_std"}  # one a motor in NerveNet's row
         assert len(same) > 30
         state = policy.state_dict()
         assert all(torch.equal(loaded.state_dict()[key], state[key]) for key in same)
-    assert bool(dropped) == (NON_DEFAULT[name].get("value_head", "mlp") == "mlp")
+    flat_head = NON_DEFAULT[name].get("value_head", "mlp") == "mlp"
+    assert bool(dropped) == (flat_head and issubclass(POLICIES[name], GraphPolicy))
     actions, _ = loaded.predict(observations(num_legs), deterministic=True)
     assert actions.shape == (5, *SPACES[num_legs][1].shape) and np.isfinite(actions).all()
 

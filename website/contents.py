@@ -14,6 +14,7 @@ GUIDES = {
     "Your own robot": "own-robot.md",
     "Policies and algorithms": "policies.md",
     "Your own policy": "own-policy.md",
+    "Policy-conditioned values": "epvf.md",
     "Weight space": "weight_space.md",
     "Training": "training.md",
     "Scoring zero-shot transfer": "transfer.md",

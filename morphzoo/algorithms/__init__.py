@@ -13,6 +13,9 @@ class _Algorithms(Mapping[str, type]):
     _rows = {
         "ppo": ("stable_baselines3", "PPO"),
         "sac": ("stable_baselines3", "SAC"),
+        "es": ("morphzoo.algorithms.es", "ES"),
+        "epvf": ("morphzoo.algorithms.epvf", "EPVF"),
+        "pssvf": ("morphzoo.algorithms.pssvf", "PSSVF"),
     }
 
     def __getitem__(self, name: str) -> Any:

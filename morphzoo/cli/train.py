@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--recipe", help="bundled recipe (snowflake-centipede-6) or a JSON file")
     add("--env", help="body to train on, such as morphzoo/Centipede-6")
-    add("--policy", help="snowflake, nervenet or mlp")
+    add("--policy", help="snowflake, nervenet or mlp; deterministic for --algorithm es or epvf")
+    add("--algorithm", help="ppo (default), es, epvf or pssvf")
     add("--steps", type=int)
     add("--seed", type=int)
     add("--n-envs", type=int)
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print where the checkpoints are."""
     from morphzoo.recipe import make_recipe, parse_setting
 
-    names = ("env", "policy", "steps", "seed", "n_envs", "device")
+    names = ("env", "policy", "algorithm", "steps", "seed", "n_envs", "device")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     given.update(parse_setting(text) for text in options.settings)
     stored = os.path.join(options.out, "recipe.json")

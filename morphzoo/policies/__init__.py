@@ -1,5 +1,7 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
+from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.nervenet import NerveNetPolicy
 from morphzoo.policies.snowflake import SnowflakePolicy
@@ -9,6 +11,14 @@ POLICIES = {
     "snowflake": SnowflakePolicy,
     "nervenet": NerveNetPolicy,
     "mlp": MlpPolicy,
+    "deterministic": DeterministicPolicy,
 }
 
-__all__ = ["POLICIES", "MlpPolicy", "NerveNetPolicy", "SnowflakePolicy"]
+__all__ = [
+    "POLICIES",
+    "DeterministicPolicy",
+    "MlpPolicy",
+    "NerveNetPolicy",
+    "PolicyBank",
+    "SnowflakePolicy",
+]

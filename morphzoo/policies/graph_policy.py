@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import nn
 from morphzoo.policies.message_passing import GraphTopology
 from morphzoo.policies.normalization import NodeNormalizer, NodeReader
 from morphzoo.policies.optimizer import PartAdam
+from morphzoo.policies.received import ReceivedKeywords, one_of
 from morphzoo.policies.schema import NodeSchema, motor_nodes
 from morphzoo.policies.value_heads import make_value_head
 from morphzoo.spaces import graph_of
@@ -23,7 +23,7 @@ from morphzoo.spaces import graph_of
 LOG_STD_MODES = ("type", "motor")
 
 
-class GraphPolicy(ActorCriticPolicy):
+class GraphPolicy(ReceivedKeywords, ActorCriticPolicy):
     """Graph in, one Gaussian a motor out, a value head, and a normaliser: what all policies share.
 
     A subclass writes `build_actor`, `action_means` and `actor_parts`. The body comes from the
@@ -52,31 +52,12 @@ class GraphPolicy(ActorCriticPolicy):
             node types or features that `schema` lacks; before anything is built.
     """
 
-    kwargs_received: dict[str, Any]
     #: Parts every policy has; a subclass adds its own in front.
     part_names: tuple[str, ...] = ("log_std", "value")
     #: Whether the root is linked with every node; a subclass may offer it as a keyword.
     root_links: bool = False
     #: Whether a graph network takes all its rounds in one step; a subclass may offer it as keyword.
     fused: bool = True
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> GraphPolicy:
-        """Keep the keywords as received, defaults filled in, here and nowhere else, for saving."""
-        policy = super().__new__(cls)
-        if args or kwargs:  # copy and pickle call without arguments
-            bound = inspect.signature(cls.__init__).bind(policy, *args, **kwargs).arguments
-            received = {**_keyword_defaults(cls), **bound, **bound.get("kwargs", {})}
-            for name in (
-                "self",
-                "kwargs",
-                "observation_space",
-                "action_space",
-                "lr_schedule",
-                "use_sde",
-            ):
-                received.pop(name, None)
-            object.__setattr__(policy, "kwargs_received", received)
-        return policy
 
     def __init__(
         self,
@@ -96,12 +77,12 @@ class GraphPolicy(ActorCriticPolicy):
         self.graph = graph_of(observation_space)
         self.schema = NodeSchema.from_json(schema) if schema else NodeSchema.from_graph(self.graph)
         self.schema.check(self.graph)
-        self.log_std_mode = _one_of("log_std_mode", log_std_mode, LOG_STD_MODES)
+        self.log_std_mode = one_of("log_std_mode", log_std_mode, LOG_STD_MODES)
         self.value_head = value_head
-        self.freeze = tuple(_one_of("freeze", part, self.part_names) for part in freeze)
+        self.freeze = tuple(one_of("freeze", part, self.part_names) for part in freeze)
         self.part_lr_scale = dict(part_lr_scale or {})
         for part in self.part_lr_scale:
-            _one_of("part_lr_scale", part, self.part_names)
+            one_of("part_lr_scale", part, self.part_names)
         self.normalize = normalize
         self._seen_training = False
         if use_sde:
@@ -242,19 +223,3 @@ class GraphPolicy(ActorCriticPolicy):
 
     log_std: nn.Parameter
     log_std_row: torch.Tensor
-
-
-def _keyword_defaults(cls: type) -> dict[str, Any]:
-    """Keyword-only defaults of a policy class and its bases; the most derived class wins."""
-    defaults: dict[str, Any] = {}
-    for base in (c for c in cls.__mro__ if issubclass(c, GraphPolicy)):
-        for name, parameter in inspect.signature(base.__init__).parameters.items():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                defaults.setdefault(name, parameter.default)
-    return defaults
-
-
-def _one_of(keyword: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{keyword}: expected one of {list(allowed)}, found {value!r}")
-    return value

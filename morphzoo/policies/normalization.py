@@ -79,6 +79,33 @@ class NodeReader(nn.Module):
         return nn.functional.pad(entries, (0, 1)).index_select(1, self.first_entry)
 
 
+class ColumnReader(nn.Module):
+    """Reads a body without a graph: every number of the observation has statistics of its own.
+
+    Args:
+        num_statistics: numbers in the observation.
+    """
+
+    statistic: torch.Tensor
+    present: torch.Tensor
+
+    def __init__(self, num_statistics: int) -> None:
+        super().__init__()
+        self.num_statistics = num_statistics
+        self.register_buffer("statistic", torch.arange(num_statistics), persistent=False)
+        self.register_buffer(
+            "present", torch.ones(num_statistics, dtype=torch.float64), persistent=False
+        )
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """The observation itself."""
+        return observations
+
+    def flat(self, entries: torch.Tensor) -> torch.Tensor:
+        """The entries themselves."""
+        return entries
+
+
 class NodeNormalizer(nn.Module):
     """Standardises entries by statistics of their (node type, feature), never of their index.
 
@@ -91,7 +118,7 @@ class NodeNormalizer(nn.Module):
     the clip bound come out at the bound (the papers' code returns zero for them).
 
     Args:
-        num_statistics: length of the table, `NodeReader.num_statistics`.
+        num_statistics: length of the table, the reader's `num_statistics`.
         clip: bound of the standardised entries.
     """
 
@@ -123,7 +150,7 @@ class NodeNormalizer(nn.Module):
         return ((entries - mean) / std).clamp(-self.clip, self.clip)
 
     @torch.no_grad()
-    def observe(self, entries: torch.Tensor, reader: NodeReader) -> None:
+    def observe(self, entries: torch.Tensor, reader: NodeReader | ColumnReader) -> None:
         """Count entries `float32[B, M]` for the next `commit`."""
         values = entries.double()
         self.pending_count.index_add_(0, reader.statistic, reader.present * len(values))

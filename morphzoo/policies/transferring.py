@@ -8,21 +8,27 @@ from typing import Any
 import torch
 from gymnasium import spaces
 
+from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.schema import by_name_or_type, flat_columns, motor_nodes
+from morphzoo.spaces import graph_of
 
+ZooPolicy = GraphPolicy | DeterministicPolicy
 State = Mapping[str, torch.Tensor]
 
 
-def policy_schema(policy: GraphPolicy) -> dict[str, Any]:
+def policy_schema(policy: ZooPolicy) -> dict[str, Any]:
     """What a policy's weights are about, as plain JSON: `transfer` needs it beside them.
 
     Returns:
         `types` and `features` (the rows and columns of the size-free tables), `columns` and
         `motors` (names in the flat layers' order), `column_types` and `motor_types`.
+
+    Raises:
+        ValueError: if the policy was made for a body without a graph.
     """
-    graph = policy.graph
+    graph = graph_of(policy.observation_space)
     motors = [graph.nodes[i] for i in motor_nodes(graph)]
     return {
         **policy.schema.to_json(),
@@ -33,13 +39,13 @@ def policy_schema(policy: GraphPolicy) -> dict[str, Any]:
 
 
 def transfer(
-    policy_class: type[GraphPolicy],
+    policy_class: type[ZooPolicy],
     state: State,
     schema: Mapping[str, Any],
     kwargs: Mapping[str, Any],
     observation_space: spaces.Space,
     action_space: spaces.Space,
-) -> tuple[GraphPolicy, list[str]]:
+) -> tuple[ZooPolicy, list[str]]:
     """Rebuild a trained policy for the body of `observation_space` and load its weights strictly.
 
     Args:
@@ -67,7 +73,7 @@ def transfer(
     return policy, dropped
 
 
-def load_transferred(policy: GraphPolicy, state: State, schema: Mapping[str, Any]) -> list[str]:
+def load_transferred(policy: ZooPolicy, state: State, schema: Mapping[str, Any]) -> list[str]:
     """Load weights trained on one body into a policy of another; strict but for what is returned.
 
     Args:
@@ -85,12 +91,12 @@ def load_transferred(policy: GraphPolicy, state: State, schema: Mapping[str, Any
     state, own = dict(state), policy.state_dict()
     dropped: list[str] = []
     if {k: here[k] for k in ("columns", "motors")} != {k: schema[k] for k in ("columns", "motors")}:
-        if not policy.value.transfers:
+        if isinstance(policy, GraphPolicy) and not policy.value.transfers:
             dropped = [key for key in own if key.startswith("value.")]
             state.update({key: own[key] for key in dropped})
-        if policy.log_std_mode == "motor":
+        if isinstance(policy, GraphPolicy) and policy.log_std_mode == "motor":
             state["log_std"] = _mean_rows(state["log_std"], _motor_rows(here, schema), policy)
-        if isinstance(policy, MlpPolicy):
+        if isinstance(policy, MlpPolicy | DeterministicPolicy):
             state.update(_assign_activations(policy, state, here, schema))
     wrong = sorted(
         name
@@ -112,17 +118,14 @@ def _motor_rows(here: Mapping[str, Any], source: Mapping[str, Any]) -> list[list
     )
 
 
-def _mean_rows(rows: torch.Tensor, sources: list[list[int]], policy: GraphPolicy) -> torch.Tensor:
+def _mean_rows(rows: torch.Tensor, sources: list[list[int]], policy: ZooPolicy) -> torch.Tensor:
     """Row i is the mean of the source rows `sources[i]`.
 
     Raises:
         ValueError: if a motor's node type drove no motor in training.
     """
-    lost = [
-        policy.graph.nodes[motor_nodes(policy.graph)[i]].name
-        for i, s in enumerate(sources)
-        if not s
-    ]
+    graph = graph_of(policy.observation_space)
+    lost = [graph.nodes[motor_nodes(graph)[i]].name for i, s in enumerate(sources) if not s]
     if lost:
         raise ValueError(
             f"motors of the joints {lost} are of node types that drove none in training"
@@ -131,7 +134,10 @@ def _mean_rows(rows: torch.Tensor, sources: list[list[int]], policy: GraphPolicy
 
 
 def _assign_activations(
-    policy: MlpPolicy, state: State, here: Mapping[str, Any], source: Mapping[str, Any]
+    policy: MlpPolicy | DeterministicPolicy,
+    state: State,
+    here: Mapping[str, Any],
+    source: Mapping[str, Any],
 ) -> dict[str, torch.Tensor]:
     """First-layer columns and last-layer rows of a flat network, placed by joint name.
 

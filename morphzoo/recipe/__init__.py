@@ -38,6 +38,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "max_grad_norm": 0.5,
     },
     "sac": {},
+    # Those that search for policies have their defaults in one place, their classes.
+    "es": {},
+    "epvf": {},
+    "pssvf": {},
 }
 
 # Keys that may differ between a run and its continuation: they say where and why, not what.
@@ -52,11 +56,13 @@ class Recipe:
         env: Id of the body to train on, such as `morphzoo/Centipede-6-v0`.
         policy: A name in `morphzoo.policies.POLICIES`.
         steps: Environment steps, summed over the environments. The run ends with the first whole
-            rollout (n_envs * n_steps) that reaches it.
+            rollout (n_envs * n_steps) or generation that reaches it.
         seed: Seed of the weights, the environments and the sampling.
         n_envs: Environments simulated at once.
         algorithm: A name in `morphzoo.algorithms.ALGORITHMS`.
-        schedule: "linear": the learning rate falls to 0 over `steps`; "constant": it stays.
+        schedule: "linear": the learning rate falls to 0 over `steps`; "constant": it stays;
+            "exponential": it falls to a ten-thousandth. Of a learning rate that is not given it
+            says nothing: then the algorithm's own holds.
         log_std_bound: Knots [share of `steps`, log standard deviation] between which an upper bound
             of the actions' log standard deviations is interpolated; they are learned below it, and
             clamped to it before each rollout. Empty: no bound.
@@ -230,7 +236,7 @@ def make_recipe(known: str | os.PathLike[str] | None, changes: Mapping[str, Any]
     """
     if known is not None:
         return read_recipe(known).override(changes)
-    needed = {key: value for key, value in changes.items() if key in ("env", "policy")}
+    needed = {key: value for key, value in changes.items() if key in ("env", "policy", "algorithm")}
     recipe = Recipe.from_dict(needed, source="options")
     return recipe.override({key: value for key, value in changes.items() if key not in needed})
 

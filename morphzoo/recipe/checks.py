@@ -47,7 +47,7 @@ def choice(name: str, value: str, known: Iterable[str]) -> None:
 
 def check_numbers(recipe: Recipe) -> None:
     """Raise ValueError where a number is out of range or sizes do not fit each other."""
-    choice("schedule", recipe.schedule, ("linear", "constant"))
+    choice("schedule", recipe.schedule, ("linear", "constant", "exponential"))
     choice("score_actions", recipe.score_actions, ("sampled", "mean", "both"))
     for name in ("steps", "n_envs", "checkpoint_every", "evaluate_episodes"):
         if getattr(recipe, name) <= 0:

@@ -48,13 +48,21 @@ class Curve:
         path: The CSV file.
         bodies: Ids of the bodies evaluated on.
         text: The rows so far, with the header; None starts anew.
+        extra: Columns of the algorithm at hand, between the common ones and the evaluations.
     """
 
-    def __init__(self, path: Path, bodies: Sequence[str], text: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bodies: Sequence[str],
+        text: str | None = None,
+        *,
+        extra: Sequence[str] = (),
+    ) -> None:
         """Write the file as it begins."""
         self.path = path
         evaluations = [f"{body}:{actions}" for body in bodies for actions in ACTIONS]
-        self.columns = (*COLUMNS, "score", *evaluations)
+        self.columns = (*COLUMNS, *extra, "score", *evaluations)
         self.text = self._line(self.columns) if text is None else text
         write_text_atomic(path, self.text)
 
@@ -92,11 +100,17 @@ def read_curve(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return dict(zip(header, table.T, strict=True))
 
 
+def extra_columns(model: Any) -> dict[str, str]:
+    """Return the columns that a model's algorithm adds: column -> name in SB3's log."""
+    return getattr(model, "curve_columns", {})
+
+
 def update_values(model: Any) -> dict[str, float | int]:
     """Return the curve's columns that describe the update a model has just made.
 
     Args:
-        model: An on-policy SB3 model, between `train` and the next rollout.
+        model: An on-policy SB3 model between `train` and the next rollout, or a search for policies
+            between two generations.
     """
     logged = model.logger.name_to_value
     values: dict[str, float | int] = {
@@ -106,6 +120,9 @@ def update_values(model: Any) -> dict[str, float | int]:
     for column in ("approx_kl", "clip_fraction", "explained_variance", "value_loss"):
         if f"train/{column}" in logged:
             values[column] = float(logged[f"train/{column}"])
+    for column, name in extra_columns(model).items():
+        if name in logged:
+            values[column] = float(logged[name])
     values["learning_rate"] = float(logged["train/learning_rate"])
     if model.ep_info_buffer:
         for column, key in (("return_mean", "r"), ("length_mean", "l")):

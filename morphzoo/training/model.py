@@ -11,10 +11,13 @@ import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from morphzoo.algorithms import ALGORITHMS
+from morphzoo.algorithms.population import PopulationAlgorithm
+from morphzoo.algorithms.schedules import ExponentialSchedule
 from morphzoo.envs.ids import own_ids
-from morphzoo.policies import POLICIES
+from morphzoo.policies import POLICIES, DeterministicPolicy
 from morphzoo.recipe import Recipe, did_you_mean
 from morphzoo.sb3 import make_vec_env
+from morphzoo.zoo.keywords import policy_keywords
 
 # Keywords of the algorithms that the recipe says elsewhere, or that are not plain values.
 _TAKEN = {
@@ -43,7 +46,7 @@ def build_model(recipe: Recipe, threads: int = 1) -> Any:
         threads: CPU threads of the simulation.
 
     Returns:
-        An SB3 on-policy model that has not learned yet.
+        A model that has not learned yet, with SB3's face.
 
     Raises:
         ValueError: A name is unknown; a keyword, body, policy and algorithm do not fit each other;
@@ -53,9 +56,11 @@ def build_model(recipe: Recipe, threads: int = 1) -> Any:
     _check_algorithm(recipe, algorithm)
     check_device(recipe.device)
     policy_class = _policy_class(recipe)
+    _check_policy(policy_class, algorithm, recipe)
     env = _make_env(recipe, threads)
     kwargs = dict(recipe.algorithm_kwargs)
-    kwargs["learning_rate"] = _schedule(float(kwargs["learning_rate"]), recipe.schedule)
+    if "learning_rate" in kwargs:
+        kwargs["learning_rate"] = _schedule(float(kwargs["learning_rate"]), recipe.schedule)
     try:
         return algorithm(
             policy_class,
@@ -80,23 +85,49 @@ def _schedule(rate: float, kind: str) -> Callable[[float], float]:
     """
     if kind == "constant":
         return lambda remaining: rate
+    if kind == "exponential":
+        return ExponentialSchedule(rate, 1e-4 * rate)
     return lambda remaining: rate * max(remaining, 0.0)
 
 
 def _check_algorithm(recipe: Recipe, algorithm: type) -> None:
     """Raise ValueError where a keyword is unknown or the algorithm cannot be continued."""
-    if not issubclass(algorithm, OnPolicyAlgorithm):
+    if not issubclass(algorithm, OnPolicyAlgorithm | PopulationAlgorithm):
         raise ValueError(
             f"algorithm '{recipe.algorithm}' cannot be trained from a recipe: the policies are "
             "actor-critics for on-policy algorithms, and a replay buffer is not saved. Use 'ppo'"
         )
-    known = [name for name in inspect.signature(algorithm).parameters if name not in _TAKEN]
+    if issubclass(algorithm, PopulationAlgorithm):
+        known = ["learning_rate", *policy_keywords(algorithm)]
+    else:
+        known = list(inspect.signature(algorithm).parameters)
+    known = [name for name in known if name not in _TAKEN]
     for name in recipe.algorithm_kwargs:
         if name not in known:
             raise ValueError(
                 f"algorithm '{recipe.algorithm}' has no keyword '{name}' that a recipe can set."
                 f"{did_you_mean(name, known)}"
             )
+
+
+def _check_policy(policy: type, algorithm: type, recipe: Recipe) -> None:
+    """Raise ValueError where an algorithm cannot train policies of this kind."""
+    searched = issubclass(algorithm, PopulationAlgorithm)
+    if searched != issubclass(policy, DeterministicPolicy):
+        fitting = [
+            name
+            for name, other in POLICIES.items()
+            if searched == issubclass(other, DeterministicPolicy)
+        ]
+        raise ValueError(
+            f"algorithm '{recipe.algorithm}' trains policies of {', '.join(fitting)}, found "
+            f"'{recipe.policy}'"
+        )
+    if searched and recipe.log_std_bound:
+        raise ValueError(
+            f"'log_std_bound' bounds the noise of actions, and '{recipe.policy}' has none: leave "
+            "it out"
+        )
 
 
 def check_device(device: str) -> None:

@@ -21,6 +21,7 @@ from morphzoo.training.curve import (
     Scores,
     evaluate_bodies,
     evaluation_values,
+    extra_columns,
     score,
     update_values,
 )
@@ -32,11 +33,12 @@ Watch = Callable[[int, float | None, bool], None]  # step, best score, whether t
 
 
 class TrainingRun(BaseCallback):
-    """Keeps one run's folder while an on-policy SB3 model learns.
+    """Keeps one run's folder while an on-policy SB3 model or a search for policies learns.
 
-    Everything happens when a rollout is about to start, where the rollout buffer is empty and the
-    environments stand still: a row of the curve for the update before, an evaluation if one is
-    due, `best` if its score is the highest, and the training state last, with all of these in it.
+    Everything happens when a rollout (or a generation) is about to start, where the rollout buffer
+    is empty and the environments stand still: a row of the curve for the update before, an
+    evaluation if one is due, `best` if its score is the highest, and the training state last, with
+    all of these in it.
 
     Args:
         recipe: What is trained.
@@ -91,20 +93,25 @@ class TrainingRun(BaseCallback):
             write_text_atomic(self.folder / "recipe.json", self.recipe.to_json())
             shutil.rmtree(self.folder / "best", ignore_errors=True)
             write_text_atomic(self.folder / "times.csv", "step,seconds\n")
-            self.curve = Curve(self.folder / "curve.csv", self.recipe.evaluate_on)
+            self.curve = self._curve(model)
         else:
             arrays, record, text, best = state
             restore(model, arrays, record["counters"])
             self.best, self.scores = record["best"], record["scores"]
             self.stretches = record["stretches"]
             self._recorded = model.num_timesteps
-            self.curve = Curve(self.folder / "curve.csv", self.recipe.evaluate_on, text)
+            self.curve = self._curve(model, text)
             if best is None:
                 shutil.rmtree(self.folder / "best", ignore_errors=True)
             else:
                 with folder_atomic(self.folder / "best") as aside:
                     shutil.copytree(best, aside, dirs_exist_ok=True)
         self._add_stretch()
+
+    def _curve(self, model: Any, text: str | None = None) -> Curve:
+        """Return the curve's file, begun anew or as far as a text goes."""
+        columns = tuple(extra_columns(model))
+        return Curve(self.folder / "curve.csv", self.recipe.evaluate_on, text, extra=columns)
 
     def finish(self) -> None:
         """Record the last update if that is still to do, and write the final checkpoint."""
@@ -140,7 +147,7 @@ class TrainingRun(BaseCallback):
         if self._paused:
             return False
         if self._bar is not None:
-            self._bar.update(self.training_env.num_envs)
+            self._bar.update(self.model.num_timesteps - self._bar.n)
         return True
 
     def _record(self, *, last: bool) -> None:
@@ -148,7 +155,7 @@ class TrainingRun(BaseCallback):
         step = self.model.num_timesteps
         if step == self._recorded:
             return
-        before = step - self.recipe.rollout
+        before = self._recorded
         row = update_values(self.model)
         evaluated = last or _due(before, step, self.recipe.evaluate_every)
         if evaluated:

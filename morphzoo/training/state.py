@@ -16,8 +16,15 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
-
-Arrays = dict[str, np.ndarray]
+from morphzoo.training.parts import (
+    Arrays,
+    array_of,
+    optimizer_state,
+    others_state,
+    part_of,
+    restore_optimizer,
+    restore_others,
+)
 
 FORMAT = 1
 _DIGITS = 12
@@ -25,9 +32,10 @@ _PLAIN = (bool, int, float)
 
 
 def capture(model: Any) -> tuple[Arrays, dict[str, Any]]:
-    """Read the state of an on-policy SB3 model between two rollouts.
+    """Read the state of an on-policy SB3 model, or a search for policies, between two rollouts.
 
-    Between rollouts the rollout buffer holds nothing that is still needed, so it is left out.
+    Between rollouts the rollout buffer holds nothing that is still needed, so it is left out. What
+    else a model saves by its state dict (a critic, its optimizer, a buffer of policies) is in it.
 
     Args:
         model: The model; its environment has `get_state() -> dict[str, np.ndarray]`.
@@ -36,9 +44,9 @@ def capture(model: Any) -> tuple[Arrays, dict[str, Any]]:
         Named arrays (policy with its normaliser, optimizer, environments, last observations,
         episode statistics, generators), and plain JSON values (counters, optimizer groups).
     """
-    optimizer, groups = _optimizer_state(model.policy.optimizer)
+    optimizer, groups = optimizer_state(model.policy.optimizer)
     arrays = {
-        **{f"policy/{name}": _array(value) for name, value in model.policy.state_dict().items()},
+        **{f"policy/{name}": array_of(value) for name, value in model.policy.state_dict().items()},
         **{f"optimizer/{name}": array for name, array in optimizer.items()},
         **{f"env/{name}": np.asarray(value) for name, value in model.env.get_state().items()},
         **{f"generators/{name}": array for name, array in generators().items()},
@@ -46,6 +54,8 @@ def capture(model: Any) -> tuple[Arrays, dict[str, Any]]:
         "last_episode_starts": np.asarray(model._last_episode_starts),
         "success": np.asarray(list(model.ep_success_buffer), dtype=np.float64),
     }
+    others, other_groups = others_state(model)
+    arrays |= {f"others/{name}": array for name, array in others.items()}
     for key in ("r", "l", "t"):
         values = [info[key] for info in model.ep_info_buffer]
         arrays[f"episodes/{key}"] = np.asarray(values, dtype=np.float64)
@@ -56,6 +66,8 @@ def capture(model: Any) -> tuple[Arrays, dict[str, Any]]:
         "progress_remaining": float(model._current_progress_remaining),
         "optimizer_groups": groups,
         "policy_attributes": _plain_attributes(model.policy),
+        "other_groups": other_groups,
+        "attributes": {name: getattr(model, name) for name in _attributes(model)},
     }
     return arrays, counters
 
@@ -74,13 +86,16 @@ def restore(model: Any, arrays: Arrays, counters: dict[str, Any]) -> None:
         ValueError: The state belongs to another policy, optimizer or environment.
     """
     try:
-        policy = {name: torch.from_numpy(array) for name, array in _part(arrays, "policy").items()}
+        policy = {
+            name: torch.from_numpy(array) for name, array in part_of(arrays, "policy").items()
+        }
         model.policy.load_state_dict(policy, strict=True)
-        _restore_optimizer(
-            model.policy.optimizer, _part(arrays, "optimizer"), counters["optimizer_groups"]
+        restore_optimizer(
+            model.policy.optimizer, part_of(arrays, "optimizer"), counters["optimizer_groups"]
         )
         _set_plain_attributes(model.policy, counters["policy_attributes"])
-        model.env.set_state(_part(arrays, "env"))
+        restore_others(model, part_of(arrays, "others"), counters.get("other_groups", {}))
+        model.env.set_state(part_of(arrays, "env"))
     except (RuntimeError, KeyError) as error:
         raise ValueError(f"the training state does not fit this recipe: {error}") from error
     model._last_obs = arrays["last_obs"].copy()
@@ -92,11 +107,13 @@ def restore(model: Any, arrays: Arrays, counters: dict[str, Any]) -> None:
         maxlen=window,
     )
     model.ep_success_buffer = deque(map(bool, arrays["success"]), maxlen=window)
+    for name in _attributes(model):
+        setattr(model, name, counters["attributes"][name])
     model.num_timesteps = counters["num_timesteps"]
     model._n_updates = counters["n_updates"]
     model._episode_num = counters["episode_num"]
     model._current_progress_remaining = counters["progress_remaining"]
-    set_generators(_part(arrays, "generators"))
+    set_generators(part_of(arrays, "generators"))
 
 
 def generators() -> Arrays:
@@ -229,17 +246,6 @@ def complete_states(folder: Path) -> list[Path]:
     return sorted(entry for entry in named if len(entry.name) == _DIGITS)
 
 
-def _part(arrays: Arrays, name: str) -> Arrays:
-    """Return the arrays under `name/`, without that prefix."""
-    prefix = f"{name}/"
-    return {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor's values as a numpy array of its own."""
-    return tensor.detach().cpu().numpy().copy()
-
-
 def _plain_attributes(policy: torch.nn.Module) -> dict[str, dict[str, bool | int | float]]:
     """Return the flags and numbers that a policy's modules keep outside their state dict."""
     return {
@@ -257,31 +263,6 @@ def _set_plain_attributes(policy: torch.nn.Module, attributes: dict[str, dict[st
         vars(modules[path]).update(values)
 
 
-def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[Arrays, list[dict[str, Any]]]:
-    """Return an optimizer's tensors by `<parameter>/<name>` and its groups as JSON values."""
-    state = optimizer.state_dict()
-    arrays = {
-        f"{index}/{name}": _array(torch.as_tensor(value))
-        for index, values in state["state"].items()
-        for name, value in values.items()
-    }
-    groups = json.loads(json.dumps(state["param_groups"]))
-    return arrays, groups
-
-
-def _restore_optimizer(
-    optimizer: torch.optim.Optimizer, arrays: Arrays, groups: list[dict[str, Any]]
-) -> None:
-    """Load what `_optimizer_state` returned; every extra key of a group comes back too."""
-    fresh = optimizer.state_dict()["param_groups"]
-    if [sorted(group) for group in fresh] != [sorted(group) for group in groups]:
-        raise ValueError("the training state's optimizer has other groups or keys")
-    groups = [
-        {key: tuple(group[key]) if isinstance(new[key], tuple) else group[key] for key in new}
-        for group, new in zip(groups, fresh, strict=True)
-    ]
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, array in arrays.items():
-        index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+def _attributes(model: Any) -> tuple[str, ...]:
+    """Return the names of plain numbers that a model must go on with, besides SB3's counters."""
+    return getattr(model, "state_attributes", ())

@@ -26,6 +26,21 @@ SNOWFLAKE = """\
   year      = {2021},
 }"""
 
+EPVF = """\
+@article{bohlinger2025epvf,
+  title   = {Massively Scaling Explicit Policy-conditioned Value Functions},
+  author  = {Bohlinger, Nico and Peters, Jan},
+  journal = {arXiv preprint arXiv:2502.11949},
+  year    = {2025},
+}"""
+PSSVF = """\
+@inproceedings{faccio2021pbvf,
+  title     = {Parameter-Based Value Functions},
+  author    = {Faccio, Francesco and Kirsch, Louis and Schmidhuber, J{\\"u}rgen},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2021},
+}"""
+
 
 class About(NamedTuple):
     """What a card says of a policy's kind.
@@ -44,4 +59,5 @@ ABOUT: dict[str, About] = {
     "snowflake": About(("graph-neural-network",), (SNOWFLAKE, NERVENET)),
     "nervenet": About(("graph-neural-network",), (NERVENET,)),
     "mlp": About((), (NERVENET,)),  # MLPAA, its baseline
+    "deterministic": About(("policy-search",), (PSSVF, EPVF)),
 }

@@ -1,0 +1,81 @@
+"""Centres: the policies that generations are drawn around, and how a generation is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from morphzoo.algorithms.perturbations import Perturbation
+
+# One kernel a step: on the CPU several times as fast as an operation after another.
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": partial(torch.optim.AdamW, fused=True),
+    "sgd": partial(torch.optim.SGD, fused=True),
+}
+
+
+class Generation(NamedTuple):
+    """One generation of policies and what became of them.
+
+    Attributes:
+        thetas: float32[M, P], the policies that were played.
+        noise: float32[M, P], their distance from the centre that they were drawn around.
+        returns: float64[M].
+    """
+
+    thetas: torch.Tensor
+    noise: torch.Tensor
+    returns: torch.Tensor
+
+
+class Centres(nn.Module):
+    """Policies that generations are drawn around: one, or several that go their own ways.
+
+    Args:
+        thetas: float32[n, P], their first values.
+        clip: largest size of a parameter, 0 for any.
+    """
+
+    def __init__(self, thetas: torch.Tensor, clip: float) -> None:
+        super().__init__()
+        self.clip_at = clip
+        self.thetas = nn.Parameter(thetas)
+        self.clip()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.thetas)
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """Hold every parameter within the clip."""
+        if self.clip_at:
+            self.thetas.clamp_(-self.clip_at, self.clip_at)
+
+    @torch.no_grad()
+    def draw(
+        self, perturbation: Perturbation, num: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw perturbed policies, centre after centre.
+
+        Args:
+            perturbation: how.
+            num: M, equal shares for all centres.
+            generator: on the device of the parameters.
+
+        Returns:
+            The policies and their noise, float32[M, P] each.
+        """
+        share = num // len(self)
+        noise = torch.cat([perturbation.draw(centre, share, generator) for centre in self.thetas])
+        return self.thetas.repeat_interleave(share, 0) + noise, noise
+
+    def share(self, generation: Generation, index: int) -> Generation:
+        """Return what was drawn around one centre."""
+        size = len(generation.returns) // len(self)
+        rows = slice(index * size, (index + 1) * size)
+        return Generation(*(values[rows] for values in generation))

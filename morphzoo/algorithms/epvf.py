@@ -1,0 +1,282 @@
+"""EPVF: climbs a value function that reads the policy itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from stable_baselines3.common.policies import BasePolicy
+
+from morphzoo.algorithms.centres import OPTIMIZERS, Generation
+from morphzoo.algorithms.critic_log import log_cosine, log_explained, log_shift
+from morphzoo.algorithms.policy_critic import PolicyCritic
+from morphzoo.algorithms.policy_replay import PolicyReplay
+from morphzoo.algorithms.population import PopulationAlgorithm
+from morphzoo.algorithms.population_checks import at_least
+from morphzoo.algorithms.schedules import ExponentialSchedule
+from morphzoo.algorithms.streams import BATCHES, CRITIC
+from morphzoo.algorithms.targets import TARGETS
+
+#: What the paper prints of its best set-up; M = N = |D| is the number of environments (4,096).
+PAPER: dict[str, Any] = {
+    "learning_rate": ExponentialSchedule(1e-3, 1e-7),
+    "target": "none",
+    "scale_inputs": "none",
+    "noise": "uniform",
+    "noise_scale": 0.3,
+    "noise_relative": True,
+    "antithetic": False,
+    "weight_clip": 0.1,
+}
+#: What we take where a keyword is not given, from our own search.
+OURS: dict[str, Any] = {
+    "learning_rate": 2e-3,
+    "target": "rank",
+    "scale_inputs": "standard",
+    "noise": "gaussian",
+    "noise_scale": 0.05,
+    "noise_relative": False,
+    "antithetic": True,
+    "weight_clip": 0.0,
+}
+SCALES = ("none", "clip", "standard")
+
+
+class EPVF(PopulationAlgorithm):
+    """Actor-critic with an explicit policy-conditioned value function V(theta).
+
+    A generation: M policies are drawn around theta and played; their parameters and returns go into
+    the buffer D; K steps fit V by minibatches of N from D; L steps move theta ::
+
+        critic: minimise 1/N sum over n of (t(R_n) - V(theta_n))^2
+        policy: maximise V(theta), and hold every parameter within the clip
+
+    where t is the target's transform over all of D. V is the only thing that knows of returns.
+
+    Source: Bohlinger and Peters, "Massively Scaling Explicit Policy-conditioned Value Functions"
+        (2025), Algorithm 1 and section 3. Its code was not published.
+    Differs: `paper=True` takes what the paper prints: uniform noise of 0.3 |w|, parameters clipped
+        to +-0.1, the policy's rate falling from 1e-3 to 1e-7, D and batches of one generation,
+        plain returns as target. What it does not print is ours in either case: a 256-256 ReLU
+        critic, K = L = 10, Adam, and torch's first values, clipped.
+
+    Args:
+        policy: as for `PopulationAlgorithm`.
+        env: likewise.
+        learning_rate: of the policy; by default `OURS` or `PAPER`, as `paper` says. So also for
+            `target`, `scale_inputs` and the keywords of noise and clip; one that is given counts.
+        paper: take the paper's settings where nothing is given.
+        batch_size: N; by default M.
+        buffer_size: policies in D; by default M, so that all are of the newest generation.
+        n_critic_steps: K.
+        n_policy_steps: L.
+        target: what returns become: a row of `morphzoo.algorithms.targets.TARGETS`.
+        features: what V reads: rows of `morphzoo.algorithms.features.FEATURES` joined by "+", such
+            as "theta" (all parameters), "probe" (actions in learned states) or "probe+theta".
+        features_kwargs: their keywords, by name, such as {"probe": {"num_probes": 50}}.
+        critic_kwargs: `net_arch`, `activation` and `skip` of `PolicyCritic`.
+        critic_learning_rate: of V and of probing states.
+        critic_weight_decay: of V.
+        scale_inputs: how V sees parameters: "none", divided by the clip ("clip"), or less their
+            mean over D and divided by their standard deviation over D ("standard").
+        reset_critic: begin each generation with a fresh V.
+        held_out: share of each generation that V never learns from, to measure it on.
+        max_shift: how far a parameter may move in a generation, in standard deviations of its
+            noise; 0 for any way.
+        **shared: the other keywords of `PopulationAlgorithm`.
+
+    Raises:
+        ValueError: as `PopulationAlgorithm`, or if a batch is larger than the buffer.
+    """
+
+    curve_columns = PopulationAlgorithm.curve_columns | {
+        name: f"train/{name}"
+        for name in (
+            "explained_variance_held_out",
+            "explained_variance_ahead",
+            "gradient_cosine",
+            "shift",
+        )
+    }
+
+    def __init__(
+        self,
+        policy: str | type[BasePolicy],
+        env: Any,
+        learning_rate: Any = None,
+        *,
+        paper: bool = False,
+        batch_size: int | None = None,
+        buffer_size: int | None = None,
+        n_critic_steps: int = 10,
+        n_policy_steps: int = 10,
+        target: str | None = None,
+        features: str = "theta",
+        features_kwargs: dict[str, dict[str, Any]] | None = None,
+        critic_kwargs: dict[str, Any] | None = None,
+        critic_learning_rate: float = 1e-3,
+        critic_weight_decay: float = 0.0,
+        scale_inputs: str | None = None,
+        reset_critic: bool = False,
+        held_out: float = 0.0,
+        max_shift: float = 0.0,
+        _init_setup_model: bool = True,
+        **shared: Any,
+    ) -> None:
+        asked = {
+            "learning_rate": learning_rate,
+            "target": target,
+            "scale_inputs": scale_inputs,
+        }
+        given = {key: value for key, value in asked.items() if value is not None}
+        settings = {**(PAPER if paper else OURS), **given, **shared}
+        self.target = settings.pop("target")
+        self.scale_inputs = settings.pop("scale_inputs")
+        self.n_critic_steps = n_critic_steps
+        self.n_policy_steps = n_policy_steps
+        self.features = features
+        self.features_kwargs = features_kwargs or {}
+        self.critic_kwargs = critic_kwargs or {}
+        self.critic_learning_rate = critic_learning_rate
+        self.critic_weight_decay = critic_weight_decay
+        self.reset_critic = reset_critic
+        self.held_out = held_out
+        self.max_shift = max_shift
+        super().__init__(policy, env, _init_setup_model=False, **settings)
+        self.batch_size = batch_size or self._learned_from
+        self.buffer_size = buffer_size or max(self._learned_from, self.batch_size)
+        if _init_setup_model:
+            self._setup_model()
+
+    @property
+    def _kept_out(self) -> int:
+        """How many policies of a generation V does not learn from; whole pairs."""
+        pairs = 2 if self.perturbation.antithetic else 1
+        return pairs * int(self.held_out * self.population_size / pairs)
+
+    @property
+    def _learned_from(self) -> int:
+        return self.population_size - self._kept_out
+
+    def _check(self) -> None:
+        super()._check()
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out must be a share in [0, 1), found {self.held_out}")
+        if self.batch_size > self.buffer_size:
+            raise ValueError(
+                f"a batch of {self.batch_size:,} policies cannot be drawn from a buffer of "
+                f"{self.buffer_size:,}: make buffer_size at least batch_size"
+            )
+        if self.target not in TARGETS:
+            raise ValueError(f"target: expected one of {list(TARGETS)}, found {self.target!r}")
+        if self.scale_inputs not in SCALES:
+            raise ValueError(f"scale_inputs: expected one of {SCALES}, found {self.scale_inputs!r}")
+        if self.scale_inputs == "clip" and not self.weight_clip:
+            raise ValueError("scale_inputs='clip' divides by weight_clip, which is 0")
+        at_least(self, 1, "batch_size", "buffer_size", "n_critic_steps")
+        at_least(self, 0, "n_policy_steps", "critic_learning_rate", "critic_weight_decay")
+        at_least(self, 0, "max_shift")
+
+    def _memory(self) -> dict[str, int]:
+        row = 4 * self.policy.num_parameters
+        return {
+            **super()._memory(),
+            f"a buffer of {self.buffer_size:,}": row * self.buffer_size,
+            f"a batch of {self.batch_size:,}, with its gradient": 3 * row * self.batch_size,
+        }
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.replay = PolicyReplay(
+            self.buffer_size, self.policy.num_parameters, self._learned_from
+        ).to(self.device)
+        self._build_critic()
+
+    def _build_critic(self) -> None:
+        """Make V and its optimizer, with first values that follow from the seed and generation."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(self.streams.words(self._n_updates, CRITIC, 1)[0]))
+            critic = PolicyCritic(
+                self.policy, self.features, self.features_kwargs, **self.critic_kwargs
+            )
+        self.critic = critic.to(self.device)
+        self.critic_optimizer = OPTIMIZERS["adam"](
+            self.critic.parameters(),
+            lr=self.critic_learning_rate,
+            weight_decay=self.critic_weight_decay,
+        )
+
+    def _train(self, generation: Generation) -> None:
+        if self._n_updates:  # before V has seen them
+            targets = TARGETS[self.target](generation.returns).float()
+            log_explained(self, "explained_variance_ahead", generation.thetas, targets)
+        learned, kept = self._split()
+        self.replay.add(generation.thetas[learned], generation.returns[learned])
+        self._rescale()
+        if self.reset_critic and self._n_updates:
+            self._build_critic()
+        everything = torch.cat([self.replay.returns, generation.returns[kept]])
+        targets = TARGETS[self.target](everything).float()
+        fitted, unseen = targets[: len(self.replay)], targets[len(self.replay) :]
+        self._fit(fitted)
+        log_explained(self, "explained_variance", self.replay.thetas, fitted)
+        log_explained(self, "explained_variance_held_out", generation.thetas[kept], unseen)
+        log_cosine(self, self.centres.share(generation, self.current))
+        self._improve()
+
+    def _split(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows of a generation to learn from, and the others, whole pairs, bool[M]."""
+        halves = 2 if self.perturbation.antithetic else 1
+        share = self.population_size // self.num_policies // halves
+        learned = torch.ones(self.num_policies, halves, share, dtype=torch.bool)
+        order = learned.movedim(1, -1).reshape(-1, halves)  # pair after pair
+        order[len(order) - self._kept_out // halves :] = False
+        learned = order.reshape(self.num_policies, share, halves).movedim(-1, 1).reshape(-1)
+        learned = learned.to(self.device)
+        return learned, ~learned
+
+    def _rescale(self) -> None:
+        """Set how V sees parameters."""
+        if "theta" not in self.features.split("+") or self.scale_inputs == "none":
+            return
+        theta: Any = self.critic.features.parts["theta"]
+        if self.scale_inputs == "clip":
+            theta.scale.fill_(1 / self.weight_clip)
+        elif len(self.replay) > 1:
+            thetas = self.replay.thetas
+            std = thetas.std(0)
+            theta.shift.copy_(thetas.mean(0))
+            theta.scale.copy_(torch.where(std > 0, 1 / std, torch.zeros_like(std)))
+
+    def _fit(self, targets: torch.Tensor) -> None:
+        """Take K steps of V towards the targets, float32[n], of the buffer's policies."""
+        generator = self._generator(BATCHES)
+        losses = []
+        for _ in range(self.n_critic_steps):
+            thetas, rows = self.replay.sample(self.batch_size, generator)
+            loss = (self.critic(thetas) - targets[rows]).square().mean()
+            self.critic_optimizer.zero_grad()
+            loss.backward()
+            self.critic_optimizer.step()
+            losses.append(loss.detach())
+        self.logger.record("train/value_loss", float(torch.stack(losses).mean()))
+
+    def _improve(self) -> None:
+        """Take L steps of the centres up V."""
+        thetas = self.centres.thetas
+        first = thetas.detach().clone()
+        reach = self.max_shift * self.perturbation.std(first)
+        for _ in range(self.n_policy_steps):
+            thetas.grad = -self.critic.gradient(thetas)
+            self.optimizer.step()
+            if self.max_shift:
+                thetas.data.clamp_(first - reach, first + reach)
+            self.centres.clip()
+        log_shift(self, first[self.current])
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "critic", "critic_optimizer", "replay"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        names, variables = super()._get_torch_save_params()
+        return [*names, "critic", "critic_optimizer", "replay"], variables

@@ -1,0 +1,132 @@
+"""What a policy-conditioned critic reads of a policy: FEATURES, name -> modules that are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.deterministic import DeterministicPolicy
+
+PROBES = 200
+
+#: Makes a module from the policies' architecture and keywords. It maps parameters float32[B, P] to
+#: features float32[B, F], and has the attribute `num_features`, F.
+MakeFeatures = Callable[..., nn.Module]
+
+
+class Parameters(nn.Module):
+    """The parameters themselves, shifted and scaled.
+
+    The critic divides what differs between policies by how much of it there is: see
+    `EPVF(scale_inputs=)`, which sets `shift` and `scale`.
+
+    Args:
+        policy: the architecture.
+    """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, policy: DeterministicPolicy) -> None:
+        super().__init__()
+        self.num_features = policy.num_parameters
+        self.register_buffer("shift", torch.zeros(policy.num_parameters))
+        self.register_buffer("scale", torch.ones(policy.num_parameters))
+
+    def forward(self, thetas: torch.Tensor) -> torch.Tensor:
+        """Features `float32[B, P]` of parameters `float32[B, P]`."""
+        return (thetas - self.shift) * self.scale
+
+
+class Probes(nn.Module):
+    """What a policy does in states that the critic chooses: actions at learned probing states.
+
+    Reordering a policy's hidden units changes nothing, and two architectures that compute the same
+    function have the same features.
+
+    Source: Faccio et al., "General Policy Evaluation and Improvement by Learning to Identify Few
+        But Crucial States" (2022): 200 states, first values U[0, 1), read by the policy as they
+        are. Probes in the scaled value function: Bohlinger and Peters (2025), section 3.
+    Differs: first values are standard normal, which is how standardised observations lie.
+
+    Args:
+        policy: the architecture.
+        num_probes: number of states.
+    """
+
+    def __init__(self, policy: DeterministicPolicy, num_probes: int = PROBES) -> None:
+        super().__init__()
+        if num_probes < 1:
+            raise ValueError(f"num_probes must be at least 1, found {num_probes}")
+        self._policy = [policy]  # in a list: its parameters are none of the critic's
+        self.states = nn.Parameter(torch.randn(num_probes, policy.sizes[0]))
+        self.num_features = num_probes * policy.sizes[-1]
+
+    def forward(self, thetas: torch.Tensor) -> torch.Tensor:
+        """Features `float32[B, num_probes * A]` of parameters `float32[B, P]`."""
+        return PolicyBank(self._policy[0], thetas).responses(self.states).flatten(1)
+
+
+class Joined(nn.Module):
+    """Several features, one after another.
+
+    Args:
+        parts: what to join, by name.
+    """
+
+    def __init__(self, parts: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+        self.num_features: int = sum(part.num_features for part in parts.values())  # pyright: ignore
+
+    def forward(self, thetas: torch.Tensor) -> torch.Tensor:
+        """Features `float32[B, F]` of parameters `float32[B, P]`."""
+        return torch.cat([part(thetas) for part in self.parts.values()], dim=1)
+
+
+#: Name -> what makes it. `register_features` adds a row.
+FEATURES: dict[str, MakeFeatures] = {"theta": Parameters, "probe": Probes}
+
+
+def register_features(name: str, make: MakeFeatures) -> None:
+    """Add a row to `FEATURES`, to be named in `EPVF(features=)`.
+
+    Args:
+        name: a word, without "+".
+        make: called with the policies' architecture and the keywords given in `features_kwargs`.
+
+    Raises:
+        ValueError: if the name is taken or is none.
+    """
+    if not name.isidentifier() or name in FEATURES:
+        raise ValueError(f"features need a word of their own as name, found {name!r}")
+    FEATURES[name] = make
+
+
+def make_features(
+    names: str, policy: DeterministicPolicy, kwargs: dict[str, dict[str, Any]]
+) -> Joined:
+    """Make the features that a string such as "probe+theta" names.
+
+    Args:
+        names: rows of `FEATURES`, joined by "+".
+        policy: the architecture.
+        kwargs: keywords of each, by name.
+
+    Raises:
+        ValueError: if a name is unknown or comes twice, or keywords are of features not asked for.
+    """
+    wanted = names.split("+")
+    unknown = [name for name in wanted if name not in FEATURES]
+    if unknown or len(set(wanted)) != len(wanted):
+        raise ValueError(
+            f"features: expected different names of {sorted(FEATURES)}, joined by '+', found "
+            f"{names!r}"
+        )
+    if stray := sorted(kwargs.keys() - set(wanted)):
+        raise ValueError(f"features_kwargs are of {stray}, and features are {wanted}")
+    return Joined({name: FEATURES[name](policy, **kwargs.get(name, {})) for name in wanted})

@@ -1,0 +1,47 @@
+"""What a population may be asked for; every refusal says what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from morphzoo.algorithms.centres import OPTIMIZERS
+
+
+def check_population(model: Any) -> None:
+    """Refuse sizes that do not fit each other and values out of range.
+
+    Raises:
+        ValueError: naming what was found.
+    """
+    if model.num_policies < 1 or model.population_size < 1:
+        raise ValueError(
+            f"population_size and num_policies must be at least 1, found {model.population_size} "
+            f"and {model.num_policies}"
+        )
+    share, rest = divmod(model.population_size, model.num_policies)
+    if rest:
+        raise ValueError(
+            f"each of {model.num_policies} policies needs an equal share: population_size must be "
+            f"a multiple of num_policies, found {model.population_size}"
+        )
+    if model.perturbation.antithetic and share % 2:
+        raise ValueError(
+            f"antithetic=True needs pairs: population_size / num_policies must be even, found "
+            f"{share}"
+        )
+    at_least(model, 0, "weight_clip", "weight_decay", "evaluate_every")
+    at_least(model, 1, "evaluate_episodes")
+    if model.optimizer_name not in OPTIMIZERS:
+        found = model.optimizer_name
+        raise ValueError(f"optimizer: expected one of {list(OPTIMIZERS)}, found {found!r}")
+
+
+def at_least(model: Any, least: float, *names: str) -> None:
+    """Refuse attributes below a bound.
+
+    Raises:
+        ValueError: naming the first that is.
+    """
+    for name in names:
+        if not getattr(model, name) >= least:
+            raise ValueError(f"{name} must be at least {least}, found {getattr(model, name)}")

@@ -1,0 +1,127 @@
+"""One episode of each of many policies, side by side: returns and lengths, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from morphzoo.policies.bank import PolicyBank
+
+#: Called after each step with how many policies took it; False stops everything.
+OnStep = Callable[[int], bool]
+#: Called before each step with the observations float32[n, O] of the policies still in play.
+Observe = Callable[[np.ndarray], None]
+
+_IDLE = 0.1  # share of a bank's rows that may be done before the others are gathered anew
+
+
+class Episodes(NamedTuple):
+    """One episode a policy.
+
+    Attributes:
+        returns: float64[M], undiscounted sums of rewards up to the first end.
+        lengths: int64[M], steps up to there.
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
+
+
+class Rows(Protocol):
+    """A number of environments that step together; see `morphzoo.algorithms.stages`.
+
+    Attributes:
+        num: how many there are.
+    """
+
+    num: int
+
+    def begin(self, seeds: np.ndarray) -> np.ndarray:
+        """Start an episode in each of the first rows.
+
+        Args:
+            seeds: int64[n], one for each row, n <= num.
+
+        Returns:
+            float32[n, O], the first observations.
+        """
+        ...
+
+    def step(
+        self, ids: np.ndarray, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Advance some rows.
+
+        Args:
+            ids: int64[n], ascending; rows of the last `begin` that are not done.
+            actions: one for each of them.
+
+        Returns:
+            Observations float32[n, O], rewards float[n], and bool[n]: terminated or truncated.
+        """
+        ...
+
+
+def play(
+    rows: Rows,
+    bank: PolicyBank,
+    seeds: np.ndarray,
+    *,
+    observe: Observe | None = None,
+    on_step: OnStep | None = None,
+) -> Episodes | None:
+    """Play one episode of each policy of a bank; of more policies than rows, one batch at a time.
+
+    A policy is out of play after its first end: it is not simulated further, and what comes after
+    does not count.
+
+    Args:
+        rows: the environments.
+        bank: M policies.
+        seeds: int64[M], of the episodes.
+        observe: sees every observation that is acted on.
+        on_step: told of every step.
+
+    Returns:
+        The episodes, or None if `on_step` stopped them.
+    """
+    returns, lengths = np.zeros(len(bank)), np.zeros(len(bank), dtype=np.int64)
+    for start in range(0, len(bank), rows.num):
+        part = slice(start, min(start + rows.num, len(bank)))
+        played = _play_batch(rows, bank.take(part), seeds[part], observe, on_step)
+        if played is None:
+            return None
+        returns[part], lengths[part] = played
+    return Episodes(returns, lengths)
+
+
+def _play_batch(
+    rows: Rows,
+    bank: PolicyBank,
+    seeds: np.ndarray,
+    observe: Observe | None,
+    on_step: OnStep | None,
+) -> Episodes | None:
+    """Play as many policies as there are rows, or fewer."""
+    returns, lengths = np.zeros(len(bank)), np.zeros(len(bank), dtype=np.int64)
+    observations = rows.begin(seeds)
+    ids = np.arange(len(bank))  # row of each policy in the bank, which shrinks
+    alive = np.ones(len(bank), dtype=bool)
+    while alive.any():
+        if observe is not None:
+            observe(observations[alive])
+        actions = bank.act(observations)
+        moving = ids[alive]
+        observations[alive], rewards, done = rows.step(moving, actions[alive])
+        returns[moving] += rewards
+        lengths[moving] += 1
+        if on_step is not None and not on_step(len(moving)):
+            return None
+        if done.any():
+            alive[np.flatnonzero(alive)[done]] = False
+            if np.count_nonzero(~alive) > _IDLE * len(alive) and alive.any():
+                bank, ids, observations = bank.take(alive), ids[alive], observations[alive]
+                alive = np.ones(len(ids), dtype=bool)
+    return Episodes(returns, lengths)
