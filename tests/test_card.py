@@ -157,7 +157,8 @@ def test_every_policy_has_papers_and_tags() -> None:
     assert ABOUT.keys() == POLICIES.keys()
     for about in ABOUT.values():
         for paper in about.papers:
-            assert paper.count("{") == paper.count("}") and paper.startswith("@inproceedings{")
+            assert paper.count("{") == paper.count("}")
+            assert paper.startswith(("@inproceedings{", "@article{"))
 
 
 @pytest.mark.parametrize("name", zoo.bundled())

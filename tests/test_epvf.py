@@ -199,6 +199,7 @@ def test_samples_are_without_replacement_and_all_if_there_are_fewer() -> None:
     thetas, which = replay.sample(6, torch.Generator().manual_seed(0))
     assert len(set(which.tolist())) == 6 and which.tolist() != sorted(which.tolist())
     assert torch.equal(replay.returns[which].float(), thetas[:, 0])
+    assert replay.newest(4)[:, 0].tolist() == [8, 9, 10, 11] and len(replay.newest(99)) == 10
     thetas, which = replay.sample(16, torch.Generator())
     assert thetas[:, 0].tolist() == list(range(2, 12)) == replay.returns[which].tolist()
 

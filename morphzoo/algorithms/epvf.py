@@ -219,7 +219,8 @@ class EPVF(PopulationAlgorithm):
         targets = TARGETS[self.target](everything).float()
         fitted, unseen = targets[: len(self.replay)], targets[len(self.replay) :]
         self._fit(fitted)
-        log_explained(self, "explained_variance", self.replay.thetas, fitted)
+        newest = max(self.batch_size, self._learned_from)  # a long buffer would take long
+        log_explained(self, "explained_variance", self.replay.newest(newest), fitted[-newest:])
         log_explained(self, "explained_variance_held_out", generation.thetas[kept], unseen)
         log_cosine(self, self.centres.share(generation, self.current))
         self._improve()

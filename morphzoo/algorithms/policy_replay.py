@@ -66,6 +66,13 @@ class PolicyReplay(nn.Module):
         self._start = (self._start + dropped) % room
         self._count += new - dropped
 
+    def newest(self, num: int) -> torch.Tensor:
+        """Return the newest policies, float32[num, P], or all if there are fewer."""
+        if num >= self._count:
+            return self.thetas
+        rows = torch.arange(self._count - num, self._count, device=self._thetas.device)
+        return self._rows(self._thetas, rows)
+
     def sample(
         self, size: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor | slice]:
