@@ -24,6 +24,7 @@ from morphzoo.algorithms.policy_replay import PolicyReplay
 from morphzoo.algorithms.pssvf import PSSVF
 from morphzoo.algorithms.schedules import ExponentialSchedule
 from morphzoo.policies import DeterministicPolicy
+from morphzoo.policies.weight_space import MlpLayout, symmetries
 from morphzoo.recipe import Recipe, make_recipe
 from morphzoo.sb3 import make_vec_env
 from morphzoo.training import train
@@ -31,7 +32,7 @@ from morphzoo.training.curve import read_curve
 from morphzoo.transfer import evaluate
 
 ANT = "morphzoo/AntVelocity-v0"
-SHORT = {"max_episode_steps": 12, "reset_noise_scale": 0.1}
+SHORT: dict[str, Any] = {"max_episode_steps": 12, "reset_noise_scale": 0.1}
 NAMES = ("es", "epvf", "pssvf")
 SMALL: dict[str, Any] = {"policy_kwargs": {"hidden_sizes": [4], "normalize": True}, "seed": 3}
 #: Keywords that differ from every default, a row for each algorithm.
@@ -171,6 +172,40 @@ def test_a_row_of_features_plugs_in_by_name() -> None:
         del FEATURES["norms"]
 
 
+def test_weight_space_features_are_those_of_the_policys_layers() -> None:
+    """They stay when hidden units change places, through the whole critic; theta's do not."""
+    policy = policy_of()
+    thetas = some_thetas(policy)
+    layout = MlpLayout(policy.sizes)
+    others = symmetries(layout, thetas, torch.Generator().manual_seed(1), flip=False)
+    assert (others - thetas).abs().max() > 0.1
+    critic = PolicyCritic(policy, "unf", {"unf": {"channels": [4, 3]}}, net_arch=[8])
+    critic.features.update_statistics(thetas)
+    assert critic.features.num_features == 6 * 3
+    torch.testing.assert_close(critic(others), critic(thetas), atol=1e-5, rtol=0)
+    bare = PolicyCritic(policy, "theta", net_arch=[8])
+    assert (bare(others) - bare(thetas)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_critic_sees_scaled_parameters_however_fresh_it_is(reset: bool) -> None:
+    """Also one that was made anew: its scale and statistics are those of the policies in D."""
+    model = EPVF(
+        "MlpPolicy", ant(), features="unf+theta", reset_critic=reset, buffer_size=24,
+        features_kwargs={"unf": {"channels": [2]}}, **{**SMALL, "population_size": 8},
+    )  # fmt: skip
+    model.learn(3 * 8 * SHORT["max_episode_steps"])
+    assert model._n_updates > 2
+    thetas, parts = model.replay.thetas, model.critic.features.parts
+    torch.testing.assert_close(parts["theta"].shift, thetas.mean(0))
+    torch.testing.assert_close(parts["theta"].scale, 1 / thetas.std(0))
+    seen = len(thetas) if reset else 8 * model._n_updates
+    assert parts["unf"].count == seen
+    first = MlpLayout(model.policy.sizes).split(thetas)["weight1"]
+    if reset:
+        torch.testing.assert_close(parts["unf"].mean[0].float(), first.mean())
+
+
 # Replay.
 
 
@@ -255,7 +290,7 @@ def test_pssvf_has_the_settings_of_cartpole() -> None:
         ({"buffer_size": 2**40, "batch_size": 4}, r"GiB on cpu .*a buffer of 1,099,511,627,776"),
         ({"target": "median"}, "target"),
         ({"features": "theta+theta"}, "different names"),
-        ({"features": "soul"}, r"\['probe', 'theta'\].*found 'soul'"),
+        ({"features": "soul"}, r"\['probe', 'theta', 'unf'\].*found 'soul'"),
         ({"features_kwargs": {"probe": {}}}, "features_kwargs"),
         ({"features": "probe", "features_kwargs": {"probe": {"num_probes": 0}}}, "num_probes"),
         ({"critic_kwargs": {"net_arch": [0]}}, "net_arch"),

@@ -28,7 +28,7 @@ PAPER: dict[str, Any] = {
     "antithetic": False,
     "weight_clip": 0.1,
 }
-#: What we take where a keyword is not given, from our own search.
+#: What we take where a keyword is not given: reasoned, and not yet searched for.
 OURS: dict[str, Any] = {
     "learning_rate": 2e-3,
     "target": "rank",
@@ -212,9 +212,9 @@ class EPVF(PopulationAlgorithm):
             log_explained(self, "explained_variance_ahead", generation.thetas, targets)
         learned, kept = self._split()
         self.replay.add(generation.thetas[learned], generation.returns[learned])
-        self._rescale()
         if self.reset_critic and self._n_updates:
             self._build_critic()
+        self._rescale(self.replay.thetas if self.reset_critic else generation.thetas[learned])
         everything = torch.cat([self.replay.returns, generation.returns[kept]])
         targets = TARGETS[self.target](everything).float()
         fitted, unseen = targets[: len(self.replay)], targets[len(self.replay) :]
@@ -236,8 +236,9 @@ class EPVF(PopulationAlgorithm):
         learned = learned.to(self.device)
         return learned, ~learned
 
-    def _rescale(self) -> None:
-        """Set how V sees parameters."""
+    def _rescale(self, fresh: torch.Tensor) -> None:
+        """Set how V sees parameters; `fresh`, float32[n, P], are those that this V never saw."""
+        self.critic.features.update_statistics(fresh)
         if "theta" not in self.features.split("+") or self.scale_inputs == "none":
             return
         theta: Any = self.critic.features.parts["theta"]

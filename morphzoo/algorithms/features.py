@@ -10,6 +10,7 @@ from torch import nn
 
 from morphzoo.policies.bank import PolicyBank
 from morphzoo.policies.deterministic import DeterministicPolicy
+from morphzoo.policies.weight_space import UniversalNeuralFunctional
 
 PROBES = 200
 
@@ -83,13 +84,29 @@ class Joined(nn.Module):
         self.parts = nn.ModuleDict(parts)
         self.num_features: int = sum(part.num_features for part in parts.values())  # pyright: ignore
 
+    def update_statistics(self, thetas: torch.Tensor) -> None:
+        """Show policies `float32[B, P]` to those parts that standardise by what they have seen."""
+        for part in self.parts.values():
+            if isinstance(part, UniversalNeuralFunctional):
+                part.update_statistics(thetas)
+
     def forward(self, thetas: torch.Tensor) -> torch.Tensor:
         """Features `float32[B, F]` of parameters `float32[B, P]`."""
         return torch.cat([part(thetas) for part in self.parts.values()], dim=1)
 
 
+def functional(policy: DeterministicPolicy, **keywords: Any) -> UniversalNeuralFunctional:
+    """Make features that stay when hidden units change places.
+
+    Args:
+        policy: the architecture.
+        **keywords: `channels` and `micro_batch` of `UniversalNeuralFunctional`.
+    """
+    return UniversalNeuralFunctional(policy.sizes, **keywords)
+
+
 #: Name -> what makes it. `register_features` adds a row.
-FEATURES: dict[str, MakeFeatures] = {"theta": Parameters, "probe": Probes}
+FEATURES: dict[str, MakeFeatures] = {"theta": Parameters, "probe": Probes, "unf": functional}
 
 
 def register_features(name: str, make: MakeFeatures) -> None:
