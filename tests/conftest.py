@@ -6,6 +6,7 @@ import ctypes.util
 import functools
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,10 @@ def _choose_gl() -> None:
     found = (b for b, libraries in backends.items() if all(map(find, libraries)))
     os.environ.setdefault("MUJOCO_GL", next(found))
 
+
+# Whoever is started in the background ignores Ctrl-C, and so does all that it starts: the tests of
+# what Ctrl-C does would wait for ever. A handler of our own is not inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before numpy, torch, MuJoCo and matplotlib are imported by a test; worker processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

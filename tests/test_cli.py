@@ -138,7 +138,10 @@ def test_the_command_line_can_be_typed_again(argv, typed, monkeypatch) -> None:
         (["inspect", "Reacher-v5"], "no observation_structure"),
         (["inspect", "morphzoo/Ant", "--drives", "x"], "expected ACTUATOR=JOINT, found 'x'"),
         (["inspect", "morphzoo/Ant", "-o", "graph.jpg"], "ends in .png"),
-        (["inspect", "morphzoo/Ant", "--policy", "snowflake"], "Did you mean 'snowflake-centi"),
+        (
+            ["inspect", "morphzoo/Ant", "--policy", "snowflake-centipede"],
+            "Did you mean 'snowflake-centi",
+        ),
         (["render", "random", "morphzoo/Ant", "-o", "a.mp4", "--size", "big"], "such as 640x360"),
         (["render", "random", "morphzoo/Ant"], "required: -o/--out"),
     ],

@@ -171,7 +171,7 @@ REFUSED = {
     "no number": ({"seconds": float("nan")}, ValueError, "more than 0"),
     "for ever": ({"seconds": float("inf")}, ValueError, "at most 3600"),
     "camera": ({"camera": "eye"}, ValueError, "has no 'eye'; its cameras: track"),
-    "policy": ({"policy": "snowflake"}, ValueError, "Did you mean 'snowflake-centipede-6"),
+    "policy": ({"policy": "snowflake-cent"}, ValueError, "Did you mean 'snowflake-centipede-6"),
     "path": ({"policy": "../../etc"}, ValueError, "../../etc"),
     "body": ({"body": "morphzoo/Centipde-4"}, ValueError, "Did you mean"),
     "module": ({"body": "os:system"}, ValueError, "asks to import"),
