@@ -181,10 +181,11 @@ def order(page: Any) -> list[str]:
 
 
 def ranked(key: str, descending: bool) -> list[str]:
-    """Names by an attribute of what `zoo.list` says."""
+    """Names by an attribute of what `zoo.list` says; those where it is unknown are last."""
     entries = zoo.list(sources=["bundled"])
-    ordered = sorted(entries, key=lambda e: getattr(e, key), reverse=descending)
-    return [entry.name for entry in ordered]
+    known = [entry for entry in entries if getattr(entry, key) is not None]
+    ordered = sorted(known, key=lambda e: getattr(e, key), reverse=descending)
+    return [entry.name for entry in (*ordered, *(e for e in entries if e not in known))]
 
 
 def test_the_gallery_sorts(opened: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import json
 import re
 import subprocess
@@ -105,6 +105,19 @@ SOURCES = python_files("morphzoo", "zoo_scripts", "benchmarks", "website")
 
 def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=short)
+def test_what_is_imported_of_ours_exists(path: Path) -> None:
+    """Also inside functions, where nothing else looks before they are called."""
+    for name in imports_of(path):
+        if name.partition(".")[0] not in ("morphzoo", "benchmarks", "website"):
+            continue
+        module, _, attribute = name.rpartition(".")
+        if not module:
+            continue
+        found = hasattr(importlib.import_module(module), attribute)
+        assert found or importlib.util.find_spec(name), f"{short(path)} imports {name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=short)

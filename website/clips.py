@@ -46,7 +46,7 @@ def account(folder: Path) -> dict[str, Any]:
 def main() -> int:
     """Make those that are asked for."""
     from morphzoo import publishing, zoo
-    from morphzoo.tables import progress_bar
+    from morphzoo.progress import progress_bar
     from morphzoo.zoo.catalogue import PRETRAINED
 
     parser = argparse.ArgumentParser(prog="python -m website.clips", description=__doc__)
