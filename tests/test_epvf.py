@@ -596,3 +596,13 @@ def test_pssvf_solves_cartpole_with_a_linear_policy() -> None:
             total, done = total + float(reward), terminated or truncated
         returns.append(total)
     assert np.mean(returns) >= 400
+
+
+def test_pssvf_keeps_its_defaults_beside_keywords_of_the_same_group() -> None:
+    model = PSSVF(
+        "MlpPolicy", ant(1), policy_kwargs={"hidden_sizes": [3]}, critic_kwargs={"skip": True}
+    )
+    assert model.policy.normalize and model.policy.sizes[1:-1] == (3,)
+    assert model.critic.linear is not None and model.critic.network[0].out_features == 64
+    plain = PSSVF("MlpPolicy", ant(1), policy_kwargs={"normalize": False})
+    assert not plain.policy.normalize

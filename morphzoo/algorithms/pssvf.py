@@ -51,4 +51,7 @@ class PSSVF(EPVF):
         learning_rate: Any = 1e-3,
         **keywords: Any,
     ) -> None:
-        super().__init__(policy, env, learning_rate, **{**self.DEFAULTS, **keywords})
+        settings = {**self.DEFAULTS, **keywords}
+        for group in ("critic_kwargs", "policy_kwargs"):  # one of them given leaves the others
+            settings[group] = {**self.DEFAULTS[group], **(keywords.get(group) or {})}
+        super().__init__(policy, env, learning_rate, **settings)
