@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from morphzoo.files import PathLike
+from morphzoo.plots import GREY, INK
 from morphzoo.published import published_update_kl
 from morphzoo.tables import body_name
 from morphzoo.training.curve import read_curve
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _GREY = "#1f2430", "#6b7280"
 _LINES = ("#3b4cc0", "#d1495b", "#2a9d8f", "#e09f3e", "#7a5195", "#5c677d")
 _WINDOW = 25  # updates that a line of `updates_figure` is a mean over
 
@@ -178,14 +178,14 @@ def _read(path: PathLike) -> dict[str, np.ndarray]:
 
 
 def _tidy(axes: Axes, title: str, quantity: str) -> None:
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=_INK, pad=12)
-    axes.set_xlabel("environment steps (millions)", color=_INK)
-    axes.set_ylabel(quantity, color=_INK)
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=12)
+    axes.set_xlabel("environment steps (millions)", color=INK)
+    axes.set_ylabel(quantity, color=INK)
     axes.grid(axis="y", color="#e5e7eb", lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#9aa1ad")
-    axes.tick_params(colors=_GREY, labelsize=9)
+    axes.tick_params(colors=GREY, labelsize=9)
     axes.margins(x=0.01)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.02))

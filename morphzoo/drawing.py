@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from morphzoo.files import PathLike
 from morphzoo.inspection import Report, spans
 from morphzoo.morphology import MorphologyGraph, Node
-from morphzoo.plots import save_png
+from morphzoo.plots import GREY, INK, save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _GREY, _ODD = "#1f2430", "#6b7280", "#c2410c"
+_ODD = "#c2410c"
 _ROOT = "#e5e7eb"
 _STEP = (2.3, 0.16)  # from one box to the next (inches): right, and between two in a column
 _BOX = 1.96  # width (inches)
@@ -115,7 +115,7 @@ def _draw_links(
             start, height = sides[node.parent][0] + _BOX, sides[node.parent][1]
             middle = (start + x) / 2
             line = [start, middle, middle, x], [height, height, y, y]
-            axes.plot(*line, color=_GREY, lw=1.2 * scale, zorder=1)
+            axes.plot(*line, color=GREY, lw=1.2 * scale, zorder=1)
 
 
 def _draw_boxes(
@@ -134,7 +134,7 @@ def _draw_boxes(
                 tall,
                 boxstyle="round,pad=0,rounding_size=0.09",
                 facecolor=colours[node.type],
-                edgecolor=_ODD if node.name in odd else _GREY,
+                edgecolor=_ODD if node.name in odd else GREY,
                 linewidth=(2.4 if node.name in odd else 0.7) * scale,
                 gid=f"node-{node.name}",
                 zorder=2,
@@ -169,8 +169,8 @@ def _lines(node: Node) -> list[tuple[str, float, str]]:
     kind = node.type if node.type != node.name else "type " + node.type
     second = kind if node.kind == "root" else f"{kind} · {action}"
     read = textwrap.wrap(f"obs {spans(node.columns)}", _LETTERS) or ["obs none"]
-    lines = [(_cut(node.name, 26), 8.5, _INK), (_cut(second, _LETTERS), 7.0, _INK)]
-    return [*lines, *((text, 7.0, _GREY) for text in read)][:_MOST_LINES]
+    lines = [(_cut(node.name, 26), 8.5, INK), (_cut(second, _LETTERS), 7.0, INK)]
+    return [*lines, *((text, 7.0, GREY) for text in read)][:_MOST_LINES]
 
 
 def _label(axes: Axes, report: Report, height: float, scale: float) -> None:
@@ -181,8 +181,8 @@ def _label(axes: Axes, report: Report, height: float, scale: float) -> None:
         f"observations, {graph.action_size} actions"
     )
     left = _MARGIN[0]
-    axes.text(left, 0.38, report.title, color=_INK, fontsize=13 * scale, fontweight="bold")
-    axes.text(left, 0.66, facts, color=_GREY, fontsize=9 * scale)
+    axes.text(left, 0.38, report.title, color=INK, fontsize=13 * scale, fontweight="bold")
+    axes.text(left, 0.66, facts, color=GREY, fontsize=9 * scale)
     flags = [flag.text.split(". ")[0].split(": a ")[0] for flag in report.flags]
     for line, text in enumerate(flags[:3]):
         y = height - 0.62 + 0.22 * line

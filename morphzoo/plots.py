@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = "viridis"
-_INK, _GREY = "#1f2430", "#6b7280"
+INK, GREY = "#1f2430", "#6b7280"  # of letters and lines, in every picture
 _DPI = 160
 _MINUS = "\N{MINUS SIGN}"  # as wide as a plus: lines up in the cells
 
@@ -136,7 +136,7 @@ def _draw_cells(
                 0.82,
                 boxstyle="round,pad=0,rounding_size=0.08",
                 facecolor=colours.to_rgba(value),
-                edgecolor=_INK if home else "none",
+                edgecolor=INK if home else "none",
                 linewidth=2.2 if home else 0.0,
                 gid=f"cell-{row}-{column}",
             )
@@ -147,9 +147,9 @@ def _draw_cells(
         if 0.0 <= tick <= top
     ]
     bar = axes.figure.colorbar(colours, ax=axes, ticks=ticks, fraction=0.05, pad=0.03, aspect=24)
-    bar.set_label("mean return", color=_INK, fontsize=9)
+    bar.set_label("mean return", color=INK, fontsize=9)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, colors=_GREY, length=0)
+    bar.ax.tick_params(labelsize=8, colors=GREY, length=0)
 
 
 def _label_cells(
@@ -162,7 +162,7 @@ def _label_cells(
             continue
         note = rows[row].notes.get(bodies[column], "")
         light = np.sqrt(max(value, 0.0) / top) > 0.72
-        ink, height = (_INK if light else "white"), _height(rows, row)
+        ink, height = (INK if light else "white"), _height(rows, row)
         axes.text(
             column,
             height - (0.13 if note else 0.0),
@@ -177,11 +177,11 @@ def _label_cells(
     for index, row in enumerate(rows):
         height, style = _height(rows, index), ("normal" if row.ours else "italic")
         shared: dict[str, Any] = {"ha": "right", "va": "center", "style": style}
-        axes.text(-0.58, height - 0.12, row.label[0], color=_INK, fontsize=9.5, **shared)
-        axes.text(-0.58, height + 0.17, row.label[1], color=_GREY, fontsize=8, **shared)
+        axes.text(-0.58, height - 0.12, row.label[0], color=INK, fontsize=9.5, **shared)
+        axes.text(-0.58, height + 0.17, row.label[1], color=GREY, fontsize=8, **shared)
     axes.set_xticks(range(len(bodies)), [body_name(body) for body in bodies])
     axes.set_yticks([])
-    axes.tick_params(axis="x", length=0, labelsize=9.5, colors=_INK, top=True, labeltop=True)
+    axes.tick_params(axis="x", length=0, labelsize=9.5, colors=INK, top=True, labeltop=True)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     axes.set_xlim(-0.5, len(bodies) - 0.5)
     axes.set_ylim(_height(rows, len(rows) - 1) + 0.5, -0.5)
@@ -203,7 +203,7 @@ def _title(figure: Figure, tables: Sequence[EpisodeTable]) -> None:
         ha="left",
         fontsize=14,
         fontweight="bold",
-        color=_INK,
+        color=INK,
     )
     home = any(table.body == table.trained_on for table in tables)
     caption = (
@@ -212,5 +212,5 @@ def _title(figure: Figure, tables: Sequence[EpisodeTable]) -> None:
     )
     width = int(figure.get_figwidth() * 15)  # characters of this size to the inch
     figure.supxlabel(
-        "\n".join(textwrap.wrap(caption, width)), x=0.02, ha="left", fontsize=8, color=_GREY
+        "\n".join(textwrap.wrap(caption, width)), x=0.02, ha="left", fontsize=8, color=GREY
     )

@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "training": ACTING | SCORES | {"actors", "recipe", "transfer", "zoo"},
     "checking": ACTING | SCORES | {"progress", "transfer", "zoo"},
     "plots": SCORES,
-    "curves": SCORES | {"training", "zoo"},
+    "curves": SCORES | {"plots", "training", "zoo"},
     "video": ACTING | SCORES | {"actors", "progress", "transfer"},
     "inspection": ACTING | SCORES | {"transfer", "zoo"},
     "drawing": {"files", "inspection", "morphology", "plots"},

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from morphzoo.algorithms.features import make_features
-from morphzoo.policies.deterministic import ACTIVATIONS, DeterministicPolicy
+from morphzoo.policies.deterministic import ACTIVATIONS, DeterministicPolicy, perceptron
 
 
 class PolicyCritic(nn.Module):
@@ -44,10 +44,7 @@ class PolicyCritic(nn.Module):
             raise ValueError(f"activation: expected one of {list(ACTIVATIONS)}: {activation!r}")
         self.features = make_features(features, policy, features_kwargs or {})
         sizes = [self.features.num_features, *net_arch, 1]
-        layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
-            layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
-        self.network = nn.Sequential(*layers[:-1])
+        self.network = perceptron(sizes, activation)
         self.linear = nn.Linear(sizes[0], 1, bias=False) if skip else None
 
     def forward(self, thetas: torch.Tensor) -> torch.Tensor:

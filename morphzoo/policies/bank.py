@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from gymnasium import spaces
 
 from morphzoo.policies.deterministic import ACTIVATIONS, DeterministicPolicy
+from morphzoo.policies.weight_space import MlpLayout
 
 
 class PolicyBank:
@@ -39,7 +38,8 @@ class PolicyBank:
         self.policy = policy
         self.thetas = thetas
         self._activation = ACTIVATIONS[policy.activation]()
-        self._layers = list(_layers(policy.sizes, thetas))
+        parts = list(MlpLayout(policy.sizes).split(thetas).values())
+        self._layers = list(zip(parts[::2], parts[1::2], strict=True))  # weights, biases
         self._turned: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def __len__(self) -> int:
@@ -106,15 +106,3 @@ class PolicyBank:
         if isinstance(self.policy.action_space, spaces.Discrete):
             return outputs.softmax(-1)
         return outputs.tanh() if self.policy.squash_output else outputs
-
-
-def _layers(
-    sizes: tuple[int, ...], thetas: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """View flat parameters float[M, P] as weights [M, outputs, inputs] and biases [M, outputs]."""
-    start = 0
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
-        middle = start + outputs * inputs
-        weight = thetas[:, start:middle].unflatten(1, (outputs, inputs))
-        start = middle + outputs
-        yield weight, thetas[:, middle:start]

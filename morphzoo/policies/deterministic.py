@@ -87,10 +87,7 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
         super().__init__(observation_space, action_space, squash_output=squash and boxed)
         self.sizes = (inputs, *self.hidden_sizes, outputs)
         self.normalize = normalize
-        layers: list[nn.Module] = []
-        for before, after in zip(self.sizes[:-1], self.sizes[1:], strict=True):
-            layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
-        self.actor = nn.Sequential(*layers[:-1])
+        self.actor = perceptron(self.sizes, activation)
         self.num_parameters = sum(parameter.numel() for parameter in self.actor.parameters())
         self.graph = None
         self.reader: NodeReader | ColumnReader = ColumnReader(inputs)
@@ -160,6 +157,14 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
             "lr_schedule": self._dummy_schedule,
             **self.kwargs_received,
         }
+
+
+def perceptron(sizes: Sequence[int], activation: str) -> nn.Sequential:
+    """Make linear layers of these widths, input and output included, an activation between two."""
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
 
 
 def _size_of(space: spaces.Space) -> int:

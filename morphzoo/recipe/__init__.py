@@ -73,8 +73,8 @@ class Recipe:
         checkpoint_every: Steps between two training states; a killed run loses at most these.
         evaluate_every: Steps between two evaluations; 0 evaluates at the end only.
         evaluate_on: Bodies to evaluate on, arguments behind commas (they go before `env_kwargs`);
-            empty: the body trained on. They pick the best
-            checkpoint, so bodies that a result is reported for as unseen do not belong here.
+            empty: the body trained on. They pick the best checkpoint, so bodies that a result is
+            reported for as unseen do not belong here.
         evaluate_episodes: Episodes for each body, once with sampled and once with mean actions.
         evaluate_seed: Seed of the first evaluation episode, the next has the next; the same each
             time, and below the seeds that are reserved for final scores.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -119,7 +120,8 @@ def card_of(remote: Remote, repo: str, listing: Listing) -> bytes:
     wanted = incoming(listing, where)
     assert listing.commit is not None  # there are files
     with tempfile.TemporaryDirectory() as folder:
-        _fetch(remote, repo, listing.commit, CARD, wanted[CARD], Path(folder), lambda _: None)
+        card = listing.commit, CARD, wanted[CARD], Path(folder)
+        patiently(functools.partial(_receive_file, remote, repo, *card, lambda _: None))
         return (Path(folder) / CARD).read_bytes()
 
 
@@ -158,7 +160,8 @@ def receive(
 
     with folder_atomic(folder) as aside:
         for name, sums in wanted.items():
-            _fetch(remote, repo, commit, name, sums, aside, advance)
+            file = commit, name, sums, aside
+            patiently(functools.partial(_receive_file, remote, repo, *file, advance))
         try:
             read_folder(aside)
             read_record(aside, RESULTS)
@@ -166,19 +169,6 @@ def receive(
         except CheckpointError as error:
             raise CheckpointError(str(error).replace(os.fspath(aside), where)) from None
         check_pin(pin, aside, where)
-
-
-def _fetch(
-    remote: Remote,
-    repo: str,
-    commit: str,
-    name: str,
-    sums: Sum,
-    folder: Path,
-    advance: Callable[[int], None],
-) -> None:
-    """Fetch one file; what passes by itself is tried again."""
-    patiently(lambda: _receive_file(remote, repo, commit, name, sums, folder, advance))
 
 
 def _receive_file(
