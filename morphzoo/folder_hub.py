@@ -16,6 +16,7 @@ from morphzoo.files import delete_unfinished, locked, write_bytes_atomic, write_
 
 MAIN = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9_]|[.-](?![.-]))*"
 REPO = re.compile(rf"(?!.*\.(?:git|lock)$){_PART}/{_PART}(?<![.-])", re.ASCII)
@@ -149,7 +150,27 @@ class FolderHub:
         sums = self.commit_of(repo, sha).files.get(path)
         if sums is None:
             raise Absent("file", path)
-        return (self._folder(repo) / "blobs" / str(sums.sha256)).read_bytes()
+        return self.blob(repo, str(sums.sha256))
+
+    def has(self, repo: str, sha256: str) -> bool:
+        """Tell whether there are contents of this sum, in a commit or not."""
+        return bool(_SHA256.fullmatch(sha256)) and (self._folder(repo) / "blobs" / sha256).is_file()
+
+    def blob(self, repo: str, sha256: str) -> bytes:
+        """Read contents by their sum.
+
+        Raises:
+            Absent: There are none.
+        """
+        if not self.has(repo, sha256):
+            raise Absent("file", sha256)
+        return (self._folder(repo) / "blobs" / sha256).read_bytes()
+
+    def keep(self, repo: str, data: bytes) -> Sum:
+        """Store contents for a commit that is to come, in a repository that exists."""
+        self.state(repo)
+        with self._held(repo):
+            return self._keep(repo, data)
 
     def commit(
         self,

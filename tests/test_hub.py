@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import gymnasium as gym
@@ -20,7 +23,9 @@ from morphzoo.testing.faults import Fault
 from morphzoo.testing.hub import HubServer
 from morphzoo.transfer import evaluate
 from morphzoo.zoo import address, pins, remote
+from morphzoo.zoo.pinning import pin
 
+ROOT = Path(__file__).parents[1]
 PULLED = {"config.json", "model.safetensors", "README.md"}
 
 
@@ -276,8 +281,8 @@ def pinned(server: HubServer, checkpoint: Path, tmp_path: Path, monkeypatch: pyt
 def test_the_shipped_pins_are_sound() -> None:
     """None is shipped before a checkpoint of ours is on the Hub; any that is must be whole."""
     pins.pins.cache_clear()
-    for name, pin in pins.pins().items():
-        assert name not in zoo.bundled() and pin.sha256.keys() >= PULLED
+    for name, known in pins.pins().items():
+        assert name not in zoo.bundled() and known.sha256.keys() >= PULLED
     assert json.loads(pins.PINS.read_text()).keys() == pins.pins().keys()
 
 
@@ -316,6 +321,60 @@ def test_a_hub_cannot_change_what_is_pinned(
     with pytest.raises(
         zoo.CheckpointError, match="model.safetensors of other contents.*Do not use"
     ):
+        zoo.load("far-legs", home_spaces)
+    assert leftovers(online) == []
+
+
+def test_a_published_checkpoint_becomes_a_name(
+    server: HubServer, checkpoint: Path, home_spaces, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The maintainers' way from a publication to `zoo.load(name)`, which takes no request."""
+    monkeypatch.setenv("MORPHZOO_HUB", server.url)
+    monkeypatch.setattr(pins, "PINS", tmp_path / "pins.json")
+    (tmp_path / "pins.json").write_text("{}")
+    pins.pins.cache_clear()
+    first = zoo.push(checkpoint, REPO, tag="v1").revision
+    script = [str(ROOT / "zoo_scripts/pin.py"), "far-legs", f"{REPO}@v1"]
+    monkeypatch.setattr(sys, "argv", script)
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(script[0], run_name="__main__")
+    assert caught.value.code == 0
+    assert (noted := pins.pins()["far-legs"])[:2] == (REPO, first)
+    assert noted.sha256.keys() == PULLED
+    del server.requests[:]
+    assert zoo.load("far-legs", home_spaces).transfer_dropped == ()
+    (entry,) = zoo.list(env="Centipede-4", policy="snowflake", sources=["pinned"])
+    assert (entry.name, entry.env, entry.steps, entry.others) == ("far-legs", HOME, 7, ())
+    assert server.requests == []
+    assert pin("far-legs", f"{REPO}@{first}") == noted  # again is no change
+    replaced(checkpoint, home_spaces)
+    second = zoo.push(checkpoint, REPO).revision
+    before = (tmp_path / "pins.json").read_text()
+    with pytest.raises(ValueError, match=f"means {REPO}@{first} already"):
+        pin("far-legs", REPO)
+    with pytest.raises(zoo.HubError, match="no repository"):
+        pin("other-legs", "user/none")
+    for name, message in (("mlp-walker2d", "is bundled"), ("Far Legs", "small letters")):
+        with pytest.raises(ValueError, match=message):
+            pin(name, REPO)
+    assert (tmp_path / "pins.json").read_text() == before
+    assert pin("far-legs", REPO, replace=True).revision == second
+    assert zoo.load("far-legs", home_spaces)
+    pins.pins.cache_clear()
+
+
+def test_a_hub_cannot_add_to_what_is_pinned(
+    pinned, server: HubServer, home_spaces, online: Path
+) -> None:
+    """A file that nobody pinned is refused, though it is sound: `results.json` says the score."""
+    table = pinned()
+    commit = server.hub.root / REPO / "commits" / f"{table['far-legs']['revision']}.json"
+    listing = json.loads(commit.read_text())
+    results = b'{"format_version": 1, "scores": []}'
+    listing["files"]["results.json"] = dataclasses.asdict(server.hub.keep(REPO, results))
+    commit.write_text(json.dumps(listing))
+    with pytest.raises(zoo.CheckpointError, match="results.json of other contents.*Do not use"):
         zoo.load("far-legs", home_spaces)
     assert leftovers(online) == []
 

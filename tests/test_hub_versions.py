@@ -23,7 +23,8 @@ def test_with_version_1_of_the_client() -> None:
     asked = subprocess.run(ask, env=env, capture_output=True, text=True, check=True)
     found, own = asked.stdout.strip(), huggingface_hub.__version__
     assert found.split(".")[0] == "1" and own.split(".")[0] == "2", (found, own)
-    files = ["tests/test_hub.py", "tests/test_hub_hostile.py", "tests/test_hub_scripts.py"]
+    names = ("hub", "hub_hostile", "hub_large_files", "hub_scripts")
+    files = [f"tests/test_{name}.py" for name in names]
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
         cwd=ROOT, env=env, capture_output=True, text=True,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from morphzoo.folder_hub import Absent, Commit, Sum, is_repo
-from morphzoo.testing.wire import Refused, Wire
-
-LARGE = (".safetensors", ".mp4", ".png", ".gif")  # what the Hub keeps in large-file storage
+from morphzoo.testing import large_files
+from morphzoo.testing.large_files import LARGE, LargeFiles
+from morphzoo.testing.wire import Refused
 
 _REPO = r"([^/]+/[^/]+)"
 _ROUTES = (
@@ -26,10 +26,11 @@ _ROUTES = (
     ("GET", rf"/api/models/{_REPO}/revision/([^/]+)", "info"),
     ("GET", rf"/api/models/{_REPO}", "info"),
     ("ANY", rf"/{_REPO}/resolve/([^/]+)/(.+)", "resolve"),
+    *large_files.ROUTES,
 )
 
 
-class Protocol(Wire):
+class Protocol(LargeFiles):
     """What the client asks for: each method is named in a route; `body` is the request's."""
 
     routes = _ROUTES
@@ -56,7 +57,7 @@ class Protocol(Wire):
         self._json({"type": "user", "name": "me", "orgs": [], "auth": {"type": "access_token"}})
 
     def preupload(self, repo: str, revision: str, *, body: bytes) -> None:
-        """Ask for every file inside the commit; say which are there already, and the same."""
+        """Say which way each file is to be sent, and which are there already, and the same."""
         self._must_write()
         try:
             known = self._commit(repo, revision).files
@@ -65,9 +66,13 @@ class Protocol(Wire):
                 raise
             known = {}
         paths = [file["path"] for file in json.loads(body)["files"]]
-        files = [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in paths]
-        for file in (file for file in files if file["path"] in known):
-            file["oid"] = str(known[str(file["path"])].oid)
+        files = []
+        for path in paths:
+            large, sums = self._is_large(path), known.get(path)
+            mode = "lfs" if large else "regular"
+            files.append({"path": path, "uploadMode": mode, "shouldIgnore": False})
+            if sums is not None:
+                files[-1]["oid"] = sums.sha256 if large else sums.oid
         self._json({"files": files})
 
     def commit(self, repo: str, revision: str, *, body: bytes) -> None:
@@ -76,10 +81,12 @@ class Protocol(Wire):
         lines = [json.loads(line) for line in body.splitlines() if line.strip()]
         values = [(line["key"], line["value"]) for line in lines]
         header = next(value for key, value in values if key == "header")
+        hub = self.served.hub
         add = {v["path"]: base64.b64decode(v["content"]) for k, v in values if k == "file"}
+        add |= {v["path"]: hub.blob(repo, v["oid"]) for k, v in values if k == "lfsFile"}
         delete = [v["path"] for k, v in values if k == "deletedFile"]
         delete += [f"{v['path'].rstrip('/')}/" for k, v in values if k == "deletedFolder"]
-        made, name = self.served.hub.commit(
+        made, name = hub.commit(
             repo,
             add,
             delete,
@@ -154,17 +161,12 @@ class Protocol(Wire):
         self._must_see(repo)
         commit = self._commit(repo, revision)
         data = self.served.hub.read(repo, commit.sha, path)
-        if self.fault == "checksum":
-            data = data[:-1] + bytes([data[-1] ^ 1])
-        if self.fault == "swap":
-            data = json.dumps({"swapped": path}).encode()
         sums = Sum.of(data)
+        if self._is_large(path):
+            self._lead_to(repo, commit.sha, sums)
+            return
         etag = sums.sha256 if path.endswith(LARGE) else sums.oid
-        headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{etag}"'}
-        headers["Content-Type"] = "application/octet-stream"
-        if self.fault in ("short", "stall", "endless") and self.command == "GET":
-            self._send_badly(data, headers)
-        self._send(200, data, headers)
+        self._send_file(path, data, {"X-Repo-Commit": commit.sha, "ETag": f'"{etag}"'})
 
     def _commit(self, repo: str, revision: str) -> Commit:
         """Find a commit."""
@@ -182,25 +184,3 @@ class Protocol(Wire):
                 lfs = {"sha256": sums.sha256, "size": sums.size, "pointerSize": 130}
                 sibling["lfs"] = lfs
         return sibling
-
-    def _role(self) -> str:
-        """Return what the request's token may do: "", "read" or "write"."""
-        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ").strip()
-        if not token:
-            return ""
-        if self.served.tokens is None:
-            return "write"
-        if token not in self.served.tokens:
-            raise Refused(401)
-        return self.served.tokens[token]
-
-    def _must_write(self) -> None:
-        """Refuse whoever may not write."""
-        if (role := self._role()) != "write":
-            raise Refused(403 if role else 401)
-
-    def _must_see(self, repo: str) -> None:
-        """Refuse whoever may not know of a private repository, as if there were none."""
-        role = self._role()  # a token that is unknown may not even see what all may
-        if self.served.hub.state(repo)["private"] and not role:
-            raise Absent("repository", repo)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from morphzoo.testing.hub import HubServer
 
 BODY_LIMIT = 1_000_000_000  # bytes
+_FILE = re.compile(r"/[^/]+/[^/]+/resolve/|/large-files/")  # an address that is a file's
 _CODES = {"repository": "RepoNotFound", "revision": "RevisionNotFound", "file": "EntryNotFound"}
 
 
@@ -45,7 +46,7 @@ class Wire(BaseHTTPRequestHandler):
         """Answer."""
         self._answer()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_GET
 
     def _answer(self) -> None:
         """Route one request, and have its fault."""
@@ -94,7 +95,7 @@ class Wire(BaseHTTPRequestHandler):
         if self.fault == "portal":
             self._send(200, b"<html>Log in to the network</html>", {"Content-Type": "text/html"})
             raise _Answered
-        if self.fault == "stall" and "/resolve/" not in self.path:
+        if self.fault == "stall" and (self.command == "PUT" or not _FILE.match(self.path)):
             self._stall()
 
     def _stall(self) -> NoReturn:
@@ -133,6 +134,39 @@ class Wire(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+    def _send_file(self, name: str, data: bytes, headers: Mapping[str, str]) -> None:
+        """Answer with a file, or have the fault that it is sent with."""
+        if self.fault == "checksum":
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        if self.fault == "swap":
+            data = json.dumps({"swapped": name}).encode()
+        headers = {**headers, "Content-Type": "application/octet-stream"}
+        if self.fault in ("short", "stall", "endless") and self.command == "GET":
+            self._send_badly(data, headers)
+        self._send(200, data, headers)
+
+    def _role(self) -> str:
+        """Return what the request's token may do: "", "read" or "write"."""
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ").strip()
+        if not token:
+            return ""
+        if self.served.tokens is None:
+            return "write"
+        if token not in self.served.tokens:
+            raise Refused(401)
+        return self.served.tokens[token]
+
+    def _must_write(self) -> None:
+        """Refuse whoever may not write."""
+        if (role := self._role()) != "write":
+            raise Refused(403 if role else 401)
+
+    def _must_see(self, repo: str) -> None:
+        """Refuse whoever may not know of a private repository, as if there were none."""
+        role = self._role()  # a token that is unknown may not even see what all may
+        if self.served.hub.state(repo)["private"] and not role:
+            raise Absent("repository", repo)
 
     def _send_badly(self, data: bytes, headers: Mapping[str, str]) -> NoReturn:
         """Begin to send a file and do not come to its end."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from pathlib import Path
 
 from morphzoo.zoo.address import Address, address_in
 from morphzoo.zoo.json_schema import suggestion
-from morphzoo.zoo.pins import pins
+from morphzoo.zoo.pins import NAME, pins
 from morphzoo.zoo.schema import CONFIG
 from morphzoo.zoo.untrusted import CheckpointError, refuse, said, shown
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
 def bundled() -> tuple[str, ...]:
@@ -27,7 +24,7 @@ def bundled() -> tuple[str, ...]:
     if not PRETRAINED.is_dir():
         return ()
     found = (entry.name for entry in PRETRAINED.iterdir() if (entry / CONFIG).is_file())
-    return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
+    return tuple(sorted(name for name in found if NAME.fullmatch(name)))
 
 
 def locate(name_or_folder: str | os.PathLike[str]) -> Path:

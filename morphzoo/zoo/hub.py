@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -99,7 +100,8 @@ def push(
         return Published(repo, named, f"{remote.url}/{repo}/commit/{named}")
     tell, size = progress or (lambda *_: None), sum(map(len, files.values()))
     tell(repo, 0, size)
-    commit, url = _commit(remote, repo, files, there, create_pr)
+    show = progress is not None and sys.stderr.isatty()
+    commit, url = _commit(remote, repo, files, there, create_pr, show)
     tell(repo, size, size)
     if tag:
         remote.tag(repo, tag, commit)
@@ -205,14 +207,19 @@ def _difference(files: Mapping[str, bytes], there: Listing) -> tuple[dict[str, b
 
 
 def _commit(
-    remote: Remote, repo: str, files: Mapping[str, bytes], there: Listing, create_pr: bool
+    remote: Remote,
+    repo: str,
+    files: Mapping[str, bytes],
+    there: Listing,
+    create_pr: bool,
+    show: bool,
 ) -> tuple[str, str]:
     """Publish what differs, in one commit; return the commit and its page."""
     add, gone = _difference(files, there)
     if not add and not gone and there.commit is not None:
         return there.commit, f"{remote.url}/{repo}/commit/{there.commit}"
     message = f"{'Update' if WEIGHTS in there.files else 'Publish'} a morphzoo checkpoint"
-    return remote.commit(repo, Change(add, gone, message, there.commit, create_pr))
+    return remote.commit(repo, Change(add, gone, message, there.commit, create_pr, show))
 
 
 def _is_here(folder: Path, pin: Pin | None) -> bool:

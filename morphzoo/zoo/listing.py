@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from morphzoo.zoo.cache import cached
 from morphzoo.zoo.catalogue import PRETRAINED, bundled
 from morphzoo.zoo.hub import read_card, tagged
 from morphzoo.zoo.json_schema import suggestion
+from morphzoo.zoo.pins import pins
 from morphzoo.zoo.records import RESULTS, read_record
 from morphzoo.zoo.schema import read_config_of
 from morphzoo.zoo.scores import home_of, others_of, own_tables, retained_share, transfer_row
@@ -186,6 +187,12 @@ def _bundled() -> Iterable[Entry]:
     return [entry_of(PRETRAINED / name, name, "bundled") for name in bundled()]
 
 
+def _pinned() -> Iterable[Entry]:
+    """What this version knows by name; its facts were noted when it was pinned."""
+    entries = (Entry(name, "pinned", **pin.facts) for name, pin in sorted(pins().items()))
+    return [replace(entry, others=tuple(entry.others)) for entry in entries]  # JSON has lists
+
+
 def _cached() -> Iterable[Entry]:
     return [entry_of(c.folder, f"{c.repo}@{c.revision}", "cached") for c in cached()]
 
@@ -201,6 +208,7 @@ def _hub() -> Iterable[Entry]:
 #: A row for every place. One that needs a network is only looked at when it is named.
 SOURCES: dict[str, Source] = {
     "bundled": Source(_bundled, near=True),
+    "pinned": Source(_pinned, near=True),
     "cached": Source(_cached, near=True),
     "hub": Source(_hub, near=False),
 }

@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from morphzoo.folder_hub import COMMIT, is_repo
 from morphzoo.zoo.untrusted import refuse
 
-PINS = Path(__file__).with_name("pins.json")
+PINS = Path(__file__).with_name("pins.json")  # `pinning.pin` writes it
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 _REMEDY = (
     "Do not use it: it is not what this morphzoo was released with. Try again, and tell the "
@@ -27,12 +29,14 @@ class Pin(NamedTuple):
     Attributes:
         repo: The repository, user/name.
         revision: The commit, 40 hexadecimal digits.
-        sha256: File -> SHA-256 of its contents.
+        sha256: File -> SHA-256 of its contents, of every file that `pull` fetches.
+        facts: What `listing.Entry` says of it: body, policy, steps, score and retained share.
     """
 
     repo: str
     revision: str
     sha256: Mapping[str, str]
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 @functools.cache
@@ -44,7 +48,7 @@ def pins() -> dict[str, Pin]:
     """
     table = {name: Pin(**entry) for name, entry in json.loads(PINS.read_bytes()).items()}
     for name, pin in table.items():
-        assert re.fullmatch(r"[a-z0-9-]+", name) and is_repo(pin.repo), name
+        assert NAME.fullmatch(name) and is_repo(pin.repo), name
         assert COMMIT.fullmatch(pin.revision), name
         assert {"config.json", "model.safetensors"} <= pin.sha256.keys(), name
     return table
@@ -87,11 +91,11 @@ def check_pin(pin: Pin | None, folder: Path, where: str) -> None:
 
 
 def _changed(pin: Pin, folder: Path) -> list[str]:
-    """List the pinned files that are not as they were."""
-    changed = []
-    for name, expected in sorted(pin.sha256.items()):
-        file = folder / name
-        data = file.read_bytes() if file.is_file() else b""
+    """List the pinned files that are not as they were, and those that were not there."""
+    there = {path.name for path in folder.iterdir()}
+    changed = [name for name in there if name not in pin.sha256]
+    for name, expected in pin.sha256.items():
+        data = (folder / name).read_bytes() if name in there else b""
         if hashlib.sha256(data).hexdigest() != expected:
             changed.append(name)
-    return changed
+    return sorted(changed)

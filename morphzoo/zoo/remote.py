@@ -50,13 +50,23 @@ class Listing:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be published, in one step."""
+    """What is to be published, in one step.
+
+    Attributes:
+        add: File name -> contents.
+        delete: Names of files to remove.
+        message: What changes.
+        parent: The commit that was looked at; None for the first.
+        create_pr: Propose it only.
+        show: Whether the client may show bars of its own.
+    """
 
     add: Mapping[str, bytes]
     delete: Sequence[str]
     message: str
     parent: str | None
     create_pr: bool
+    show: bool = False
 
 
 class Remote(Protocol):

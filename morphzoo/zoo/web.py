@@ -29,6 +29,7 @@ from huggingface_hub.utils import build_hf_headers
 
 import morphzoo
 from morphzoo.folder_hub import MAIN, Sum
+from morphzoo.zoo.quiet import client_bars, unsigned_log
 from morphzoo.zoo.remote import HUB, Change, HubError, Listing, Token, patiently, refuse_absent
 from morphzoo.zoo.untrusted import CheckpointError, shown
 
@@ -54,6 +55,10 @@ _TROUBLE = ("it is in trouble itself", "Wait some minutes and repeat; nothing is
 _STRANGE = (
     "its answer is not one of the Hub's",
     f"Check {HUB} and HF_ENDPOINT, and whether your network wants you to log in first",
+)
+_STORE = (
+    "the store behind it has not taken a large file",
+    "Check your connection and repeat; HF_HUB_DISABLE_XET=1 takes another way to it",
 )
 _PASSING = (408, 429, 500, 502, 503, 504)
 
@@ -119,7 +124,7 @@ class WebRemote:
             *(CommitOperationAdd(path, data) for path, data in change.add.items()),
             *(CommitOperationDelete(path) for path in change.delete),
         ]
-        with self._told(repo):
+        with self._told(repo), client_bars(change.show):
             made = self._api.create_commit(
                 repo,
                 operations,
@@ -145,7 +150,8 @@ class WebRemote:
         session = get_session()
         before, session.timeout = session.timeout, _timeout()  # some calls of the client have none
         try:
-            yield
+            with unsigned_log():
+                yield
         except CheckpointError:
             raise
         # Versions 1 and 2 of huggingface_hub raise what two different HTTP libraries do. The cause
@@ -158,6 +164,8 @@ class WebRemote:
 
     def _telling(self, error: Exception, repo: str, revision: str, path: str) -> HubError:
         """Return what to say of an error."""
+        if type(error) is RuntimeError and isinstance(error.__cause__, Exception):
+            error = error.__cause__  # which the client wraps in a thread that sends a file
         kinds = {kind.__name__ for kind in type(error).__mro__}
         status = _status(error)
         try:
@@ -179,6 +187,8 @@ class WebRemote:
         return told
 
 
+# Not of an HTTP library, but of Xet, which is written in Rust and sends large files.
+_OF_THE_STORE = {"ConnectionError", "XetAuthenticationError", "XetObjectNotFoundError"}
 _CONNECTION = {"TimeoutException", "NetworkError", "RemoteProtocolError"}
 
 
@@ -197,6 +207,8 @@ def _reason(error: Exception, kinds: set[str], status: int | None) -> tuple[str,
         return "it sends one round in circles", f"Check {HUB} and HF_ENDPOINT, or wait and repeat"
     if "RemoteProtocolError" in kinds or "ReadError" in kinds:
         return "the connection broke off", "Repeat; nothing is half-done"
+    if kinds & _OF_THE_STORE:
+        return _STATUSES[401] if "PermissionError" in kinds else _STORE
     if "NetworkError" in kinds:
         cached = "what was pulled before still loads with local_files_only=True"
         return "it cannot be reached", f"Check your connection and {HUB}; {cached}"
