@@ -16,7 +16,7 @@ from website.repository import ROOT, slug
 
 PICTURES = ROOT / "website/pictures"
 #: Which of several ids is shown, where it is not the first.
-SHOWN = {"Centipede": "morphzoo/Centipede-12-v0"}
+SHOWN = {"Centipede": "morphzoo/Centipede-12-v0", "PointMaze": "morphzoo/PointBigMaze-v0"}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,11 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
     Differs: the floor is drawn without end, and an accelerometer on torso 0 lets MuJoCo 3 compute
         contact forces; neither changes the physics.
     """
+    return centipede_spec(num_legs, disabled_legs).compile()
+
+
+def centipede_spec(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjSpec:
+    """Return what `centipede` compiles, for a world that holds more than the robot."""
     disabled = _check(num_legs, disabled_legs)
     folder = xml_folder()
     spec = mujoco.MjSpec.from_file(str(folder / "centipede.xml"))
@@ -94,7 +99,7 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
     for joint, gear in _motors(num_legs, disabled):
         add_motor(spec, joint, gear)
     _frame(spec, TORSO_OFFSET * num_torsos(num_legs))
-    return spec.compile()
+    return spec
 
 
 def gymnasium_body(xml_file: str, *, contact_forces: bool = False) -> mujoco.MjModel:
