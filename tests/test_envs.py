@@ -31,11 +31,27 @@ GOALS = {
     "PointHardestMaze": ({"maze": "hardest"}, 400),
     "PointUMazeEval": ({"maze": "u-eval"}, 200),
     "PointBigMazeEval": ({"maze": "big-eval"}, 200),
+    **{f"Reacher-{n}": ({"num_links": n}, 50) for n in range(1, 8)},
+    "AntReach": ({}, 1000),
+    "AntU4Maze": ({"maze": "u4"}, 1000),
+    "AntU5Maze": ({"maze": "u5"}, 1000),
+    "AntBigMaze": ({"maze": "big"}, 1000),
+    "AntHardestMaze": ({"maze": "hardest"}, 1000),
+    "AntU4MazeEval": ({"maze": "u4-eval"}, 1000),
+    "AntU5MazeEval": ({"maze": "u5-eval"}, 1000),
+    "AntBigMazeEval": ({"maze": "big-eval"}, 1000),
+    "AntPush": ({}, 1000),
+    "HumanoidReach": ({}, 1000),
+    "HumanoidUMaze": ({"maze": "u"}, 1000),
+    "HumanoidBigMaze": ({"maze": "big"}, 1000),
     "CentipedeReach": ({}, 1000),
     **{f"CentipedeReach-{n}": ({"num_legs": n}, 1000) for n in range(MIN_LEGS, MAX_LEGS + 1)},
 }
 # Which of them the slow checks run on: every body, every kind of arena.
 GOAL_SAMPLE = ("PointUMaze", "PointHardestMaze", "CentipedeReach", "CentipedeReach-5")
+GOAL_SAMPLE += ("Reacher-1", "Reacher-7", "AntReach", "AntU4Maze", "AntPush")
+GOAL_SAMPLE += ("HumanoidReach", "HumanoidUMaze")
+assert set(GOALS) >= set(GOAL_SAMPLE)
 TWINS = ("Swimmer", "Hopper", "HalfCheetah", "Walker2d", "Ant", "Humanoid")
 # The slow checks run on these: of the Centipede the default, the smallest, an odd one, a long one
 # and variants of the training body; every body of Gymnasium's; and target-velocity Ants.
@@ -50,6 +66,7 @@ SAMPLE = {
     **{name: (f"morphzoo/{name}-v0", {}) for name in VELOCITY},
     "AntVelocity noisy": ("morphzoo/AntVelocity-v0", {"num_legs": 5, "reset_noise_scale": 0.1}),
     **{name: (f"morphzoo/{name}-v0", {}) for name in GOAL_SAMPLE},
+    "HumanoidUMaze": ("morphzoo/HumanoidUMaze-v0", {"reset_noise_scale": 0.01}),
 }
 IDS = [row.id for row in TABLE]
 X = {"x_position", "x_velocity"}
@@ -66,7 +83,8 @@ METRICS = {
     "Humanoid": XY | {"tendon_length", "tendon_velocity"},
 }
 STEP = {"Swimmer": 0.04, "Hopper": 0.008, "Walker2d": 0.008, "Humanoid": 0.015}  # s; others 0.05
-STEP |= {name: 0.1 for name in GOAL_SAMPLE if "Point" in name}
+GOAL_STEP = {"Point": 0.1, "Reacher": 0.02, "Humanoid": 0.015}  # s, by the id's beginning
+STEP |= {n: dt for n in GOAL_SAMPLE for body, dt in GOAL_STEP.items() if n.startswith(body)}
 STEP |= {name: 0.02 if "PD" in name else 0.01 for name in SAMPLE if "Velocity" in name}
 # A Centipede's torso or upper leg, or an Ant's, touches the floor only when the robot rolls over,
 # long after the episode has ended; so does a Humanoid's arm. `cinert[9]` is a body's mass.
@@ -78,6 +96,7 @@ UNTOUCHED = {
     **{name: "nothing" for name in SAMPLE if "Velocity" in name},
     "AntVelocityCommand": r"command\[\d\]",  # which stays for an episode
     **dict.fromkeys(GOAL_SAMPLE, "nothing"),
+    **dict.fromkeys(("HumanoidReach", "HumanoidUMaze"), r"\w+\.cinert\[9\]"),
 }
 FIXED_START = ("AntVelocity", "AntVelocityPD")  # no noise, and no command that is drawn
 sampled = pytest.mark.parametrize("name", SAMPLE)

@@ -191,5 +191,6 @@ class Maze(Arena):
                 size=[*half, self.wall_height / 2],
                 contype=0,
                 conaffinity=1,
+                material="",
                 rgba=_WALL,
             )
