@@ -13,12 +13,15 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.utils import obs_as_tensor
 
 from morphzoo.results import RANDOM
 
 Generators = Sequence[np.random.Generator]
-#: Observations float32[n, O] and one generator a row -> actions float32[n, A] before clipping.
-Actor = Callable[[np.ndarray, Generators], np.ndarray]
+#: Observations float32[n, O], or a dict of such arrays where the environment has goals.
+Observations = Any
+#: Observations and one generator a row -> actions float32[n, A] before clipping.
+Actor = Callable[[Observations, Generators], np.ndarray]
 
 _ACTION_STREAM = 1  # spawn key of the action noise, apart from the environment's own stream
 
@@ -39,7 +42,7 @@ def random_actor(action_space: spaces.Box) -> Actor:
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise ValueError(f"random actions need a bounded action space, found {action_space}")
 
-    def act(observations: np.ndarray, generators: Generators) -> np.ndarray:
+    def act(observations: Observations, generators: Generators) -> np.ndarray:
         return np.stack([rng.uniform(low, high) for rng in generators]).astype(np.float32)
 
     return act
@@ -65,10 +68,10 @@ def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
             "cannot be reproduced: evaluate it with deterministic=True"
         )
 
-    def act(observations: np.ndarray, generators: Generators) -> np.ndarray:
+    def act(observations: Observations, generators: Generators) -> np.ndarray:
         if not gaussian:
             return policy.predict(observations, deterministic=True)[0]
-        batch = torch.as_tensor(observations, device=policy.device)
+        batch = obs_as_tensor(observations, policy.device)
         with torch.no_grad():
             normal = policy.get_distribution(batch).distribution  # pyright: ignore
             mean, std = normal.mean.cpu().numpy(), normal.stddev.cpu().numpy()
@@ -78,6 +81,13 @@ def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
         return mean + std * noise.astype(np.float32)
 
     return act
+
+
+def rows_of(observations: Observations, index: Any) -> Observations:
+    """Return some rows of observations; `None` makes a batch of one of a single observation."""
+    if isinstance(observations, dict):
+        return {name: values[index] for name, values in observations.items()}
+    return observations[index]
 
 
 class Episodes:
@@ -105,7 +115,9 @@ class Episodes:
         space: Any = self.env.single_action_space
         while (self._episode >= 0).any():
             active = np.flatnonzero(self._episode >= 0)
-            raw = self.actor(observations[active], [self._generators[row] for row in active])
+            raw = self.actor(
+                rows_of(observations, active), [self._generators[row] for row in active]
+            )
             self._actions[active] = np.clip(raw, space.low, space.high)
             observations, rewards, terminated, truncated, infos = self.env.step(self._actions)
             self._count(active, raw, rewards[active], infos)
@@ -115,7 +127,7 @@ class Episodes:
                 yield int(np.count_nonzero(ended))
                 observations = self._begin(ended, observations)
 
-    def _begin(self, free: np.ndarray, observations: np.ndarray) -> np.ndarray:
+    def _begin(self, free: np.ndarray, observations: Observations) -> Observations:
         """Give waiting episodes to free rows; rows for which none is left rest."""
         mask, seeds = np.zeros(len(free), dtype=bool), np.zeros(len(free), dtype=np.int64)
         for row, episode in zip(np.flatnonzero(free), self._waiting, strict=False):
@@ -195,13 +207,20 @@ def torch_threads(number: int) -> Iterator[None]:
 
 def _check_body(policy: BasePolicy, env: VectorEnv) -> None:
     """Refuse a policy that was built for another body."""
-    here, there = env.single_observation_space, policy.observation_space
-    if here.shape != there.shape or env.single_action_space.shape != policy.action_space.shape:
+    here, there = _shape(env.single_observation_space), _shape(policy.observation_space)
+    if here != there or env.single_action_space.shape != policy.action_space.shape:
         raise ValueError(
-            f"the policy is built for observations {there.shape} and actions "
-            f"{policy.action_space.shape}, this body has {here.shape} and "
+            f"the policy is built for observations {there} and actions "
+            f"{policy.action_space.shape}, this body has {here} and "
             f"{env.single_action_space.shape}: put it on this body with zoo.load(folder, env)"
         )
+
+
+def _shape(space: spaces.Space) -> Any:
+    """Return the shape of a space; of a Dict that of each entry."""
+    if isinstance(space, spaces.Dict):
+        return {name: _shape(entry) for name, entry in space.spaces.items()}
+    return space.shape
 
 
 def _info(infos: dict, name: str, rows: int, default: float = np.nan) -> np.ndarray:

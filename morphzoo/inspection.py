@@ -17,6 +17,7 @@ from morphzoo.envs.existing import with_graph
 from morphzoo.envs.ids import known_body
 from morphzoo.files import PathLike
 from morphzoo.morphology import MorphologyGraph, Node
+from morphzoo.spaces import graph_of
 
 _LIMIT = 64_000_000  # bytes of a model file; meshes are files of their own
 _SIDE = re.compile(r"(?:left|right)|(?<![a-z])[lr](?![a-z])", re.IGNORECASE)
@@ -83,7 +84,7 @@ def inspect_body(
     env_id, arguments = known_body(text)
     with contextlib.closing(gym.make(env_id, **arguments)) as plain:
         env = with_graph(plain, actuator_nodes=actuator_nodes or None)
-        graph = env.observation_space.graph  # pyright: ignore
+        graph = graph_of(env.observation_space)
         observed = f"{graph.observation_size} numbers of the environment"
         return Report(body_text(env_id, arguments), graph, observed, flags_of(graph, policy, env))
 

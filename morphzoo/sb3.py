@@ -19,14 +19,15 @@ from morphzoo.envs.ids import NAMESPACE, canonical_id
 class MorphologyVecEnv(VecEnv):
     """Gives Stable-Baselines3 the rows of a :class:`MorphologyVectorEnv`.
 
-    ``infos[i]`` is empty until row i is done. Then it holds `terminal_observation` float32[O],
+    Observations are float32[n_envs, O], or a dict of such arrays where the environment has goals.
+    ``infos[i]`` is empty until row i is done. Then it holds `terminal_observation` (of that row),
     `TimeLimit.truncated`, `episode` (return `r`, length `l`, seconds since the start `t`), the last
     step's reward terms and metrics, and `simulation_failed`. No `Monitor` is needed.
 
     Attributes:
         vector_env: the rows.
-        last_observation: float32[n_envs, O], what the next actions answer: set `model._last_obs` to
-            it after `set_state`, and Stable-Baselines3 goes on without a reset.
+        last_observation: what the next actions answer: set `model._last_obs` to it after
+            `set_state`, and Stable-Baselines3 goes on without a reset.
     """
 
     def __init__(self, vector_env: MorphologyVectorEnv) -> None:
@@ -52,12 +53,12 @@ class MorphologyVecEnv(VecEnv):
         self.metadata = vector_env.metadata
 
     @property
-    def last_observation(self) -> np.ndarray:
-        """What the next actions answer, float32[n_envs, O], a copy."""
-        return self.vector_env.simulation.observation
+    def last_observation(self) -> Any:
+        """What the next actions answer, a copy."""
+        return self.vector_env.task.unpack(self.vector_env.simulation.observation)
 
-    def reset(self) -> np.ndarray:
-        """Begin an episode in every row: float32[n_envs, O]. Seeds given before are used once."""
+    def reset(self) -> Any:
+        """Begin an episode in every row; return observations. Seeds given before are used once."""
         observation, infos = self.vector_env.reset(seed=self._seeds)
         names = [name for name in infos if not name.startswith("_")]
         self.reset_infos = [
@@ -71,11 +72,11 @@ class MorphologyVecEnv(VecEnv):
         """Keep the actions, float[n_envs, A], for :meth:`step_wait`."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Advance every row.
 
         Returns:
-            Observations float32[n_envs, O], rewards float32[n_envs], dones bool[n_envs], infos.
+            Observations, rewards float32[n_envs], dones bool[n_envs], infos.
 
         Raises:
             ValueError: before anything moves, for actions of a wrong shape or not finite.
@@ -83,11 +84,11 @@ class MorphologyVecEnv(VecEnv):
         """
         assert self._actions is not None, "step_async() comes before step_wait()."
         moved = self.vector_env.episodes.advance(self._actions)
-        result = moved.result
+        result, unpack = moved.result, self.vector_env.task.unpack
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for row in np.flatnonzero(moved.done):
             infos[row] = {
-                "terminal_observation": result.observation[row].copy(),
+                "terminal_observation": unpack(result.observation[row].copy()),
                 "TimeLimit.truncated": bool(moved.truncated[row] and not result.terminated[row]),
                 "episode": {
                     "r": float(moved.episode_return[row]),
@@ -98,7 +99,7 @@ class MorphologyVecEnv(VecEnv):
                 **{name: _plain(values[row]) for name, values in result.metrics.items()},
                 "simulation_failed": bool(result.failed[row]),
             }
-        return moved.observation, result.reward.astype(np.float32), moved.done, infos
+        return unpack(moved.observation), result.reward.astype(np.float32), moved.done, infos
 
     def close(self) -> None:
         """Free what the environment holds."""

@@ -68,6 +68,11 @@ class MorphologySpace(spaces.Box):
         )
 
 
+def has_graph(space: spaces.Space) -> bool:
+    """Tells whether an observation space carries a graph, as `graph_of` looks for one."""
+    return isinstance(_inner(space), MorphologySpace)
+
+
 def graph_of(space: spaces.Space) -> MorphologyGraph:
     """Returns the graph that an observation space carries.
 
@@ -80,9 +85,7 @@ def graph_of(space: spaces.Space) -> MorphologyGraph:
     Raises:
         ValueError: If the space carries no graph.
     """
-    inner: Any = space
-    if isinstance(space, spaces.Dict):
-        inner = space.spaces.get("observation", space)
+    inner = _inner(space)
     if isinstance(inner, MorphologySpace):
         return inner.graph
     raise ValueError(
@@ -93,3 +96,8 @@ def graph_of(space: spaces.Space) -> MorphologyGraph:
         "morphzoo.with_graph(env) if the environment never had a graph; of a vector environment "
         "take single_observation_space"
     )
+
+
+def _inner(space: spaces.Space) -> Any:
+    """Returns what a Dict holds under "observation"; any other space as it is."""
+    return space.spaces.get("observation", space) if isinstance(space, spaces.Dict) else space

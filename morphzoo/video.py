@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from morphzoo.actors import Actor, action_generator, policy_actor, random_actor
+from morphzoo.actors import Actor, action_generator, policy_actor, random_actor, rows_of
 from morphzoo.body_text import body_text
 from morphzoo.envs.existing import with_graph
 from morphzoo.envs.ids import known_body
@@ -177,7 +177,7 @@ class Film:
         score, steps, end, drawn = 0.0, 0, "cut", 1
         yield self._frame()
         while drawn < most and end == "cut":
-            raw = self.actor(observation[None], [generator])[0]
+            raw = self.actor(rows_of(observation, None), [generator])[0]
             action = np.clip(raw, space.low, space.high)  # pyright: ignore
             observation, reward, terminated, truncated, _ = self.env.step(action)
             score, steps = score + float(reward), steps + 1

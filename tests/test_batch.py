@@ -67,7 +67,7 @@ def without_empty(infos: dict) -> dict:
 # --- against single environments ------------------------------------------------------------------
 
 
-EACH_BODY = [ID, "morphzoo/Centipede-5-v0", "morphzoo/Centipede-20-v0"]
+EACH_BODY = [f"morphzoo/Centipede{kind}-v0" for kind in ("-5", "-6", "-20", "Reach", "Reach-7")]
 EACH_BODY += [row.id for row in TABLE if "Centipede" not in row.id]
 
 

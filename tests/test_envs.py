@@ -17,13 +17,41 @@ from stable_baselines3.common.env_checker import check_env as check_sb3
 import morphzoo
 from morphzoo.envs import TABLE, register_envs
 from morphzoo.envs.bodies import MAX_LEGS, MIN_LEGS
-from morphzoo.spaces import MorphologySpace
+from morphzoo.spaces import MorphologySpace, graph_of
 
 VELOCITY = {
     "AntVelocity": {},
     "AntVelocityPD": {"actuators": "position"},
     "AntVelocityCommand": {"command_range": ((0.5, 2.5), (-0.5, 0.5))},
 }
+# id without its version -> arguments, steps of an episode
+GOALS = {
+    "PointUMaze": ({"maze": "u"}, 200),
+    "PointBigMaze": ({"maze": "big"}, 200),
+    "PointHardestMaze": ({"maze": "hardest"}, 400),
+    "PointUMazeEval": ({"maze": "u-eval"}, 200),
+    "PointBigMazeEval": ({"maze": "big-eval"}, 200),
+    **{f"Reacher-{n}": ({"num_links": n}, 50) for n in range(1, 8)},
+    "AntReach": ({}, 1000),
+    "AntU4Maze": ({"maze": "u4"}, 1000),
+    "AntU5Maze": ({"maze": "u5"}, 1000),
+    "AntBigMaze": ({"maze": "big"}, 1000),
+    "AntHardestMaze": ({"maze": "hardest"}, 1000),
+    "AntU4MazeEval": ({"maze": "u4-eval"}, 1000),
+    "AntU5MazeEval": ({"maze": "u5-eval"}, 1000),
+    "AntBigMazeEval": ({"maze": "big-eval"}, 1000),
+    "AntPush": ({}, 1000),
+    "HumanoidReach": ({}, 1000),
+    "HumanoidUMaze": ({"maze": "u"}, 1000),
+    "HumanoidBigMaze": ({"maze": "big"}, 1000),
+    "CentipedeReach": ({}, 1000),
+    **{f"CentipedeReach-{n}": ({"num_legs": n}, 1000) for n in range(MIN_LEGS, MAX_LEGS + 1)},
+}
+# Which of them the slow checks run on: every body, every kind of arena.
+GOAL_SAMPLE = ("PointUMaze", "PointHardestMaze", "CentipedeReach", "CentipedeReach-5")
+GOAL_SAMPLE += ("Reacher-1", "Reacher-7", "AntReach", "AntU4Maze", "AntPush")
+GOAL_SAMPLE += ("HumanoidReach", "HumanoidUMaze")
+assert set(GOALS) >= set(GOAL_SAMPLE)
 TWINS = ("Swimmer", "Hopper", "HalfCheetah", "Walker2d", "Ant", "Humanoid")
 # The slow checks run on these: of the Centipede the default, the smallest, an odd one, a long one
 # and variants of the training body; every body of Gymnasium's; and target-velocity Ants.
@@ -37,20 +65,26 @@ SAMPLE = {
     **{body: (f"morphzoo/{body}-v5", {}) for body in TWINS},
     **{name: (f"morphzoo/{name}-v0", {}) for name in VELOCITY},
     "AntVelocity noisy": ("morphzoo/AntVelocity-v0", {"num_legs": 5, "reset_noise_scale": 0.1}),
+    **{name: (f"morphzoo/{name}-v0", {}) for name in GOAL_SAMPLE},
+    "HumanoidUMaze": ("morphzoo/HumanoidUMaze-v0", {"reset_noise_scale": 0.01}),
 }
 IDS = [row.id for row in TABLE]
 X = {"x_position", "x_velocity"}
 XY = X | {"y_position", "y_velocity", "distance_from_origin"}
 LOCAL = {"forward_velocity", "sideways_velocity", "velocity_error", "target_velocity"}
 LOCAL |= XY - {"x_velocity", "y_velocity"}
+GOAL_METRICS = {"x_position", "y_position", "distance_to_goal", "is_success", "goal_reached"}
 METRICS = {
     **dict.fromkeys(SAMPLE, XY),
+    **dict.fromkeys(GOAL_SAMPLE, GOAL_METRICS),
     **{name: LOCAL for name in SAMPLE if "Velocity" in name},
     "HalfCheetah": X,
     **dict.fromkeys(("Hopper", "Walker2d"), X | {"z_distance_from_origin"}),
     "Humanoid": XY | {"tendon_length", "tendon_velocity"},
 }
 STEP = {"Swimmer": 0.04, "Hopper": 0.008, "Walker2d": 0.008, "Humanoid": 0.015}  # s; others 0.05
+GOAL_STEP = {"Point": 0.1, "Reacher": 0.02, "Humanoid": 0.015}  # s, by the id's beginning
+STEP |= {n: dt for n in GOAL_SAMPLE for body, dt in GOAL_STEP.items() if n.startswith(body)}
 STEP |= {name: 0.02 if "PD" in name else 0.01 for name in SAMPLE if "Velocity" in name}
 # A Centipede's torso or upper leg, or an Ant's, touches the floor only when the robot rolls over,
 # long after the episode has ended; so does a Humanoid's arm. `cinert[9]` is a body's mass.
@@ -61,6 +95,8 @@ UNTOUCHED = {
     **dict.fromkeys(("Swimmer", "Hopper", "HalfCheetah", "Walker2d"), "nothing"),
     **{name: "nothing" for name in SAMPLE if "Velocity" in name},
     "AntVelocityCommand": r"command\[\d\]",  # which stays for an episode
+    **dict.fromkeys(GOAL_SAMPLE, "nothing"),
+    **dict.fromkeys(("HumanoidReach", "HumanoidUMaze"), r"\w+\.cinert\[9\]"),
 }
 FIXED_START = ("AntVelocity", "AntVelocityPD")  # no noise, and no command that is drawn
 sampled = pytest.mark.parametrize("name", SAMPLE)
@@ -84,17 +120,27 @@ def play(env, steps, seed=0):
             observation, _ = env.reset()
 
 
+def flat(observation):
+    """All numbers of an observation, of a goal Dict too, as one array."""
+    return np.hstack([*observation.values()]) if isinstance(observation, dict) else observation
+
+
+def arrays(observation):
+    return [*observation.values()] if isinstance(observation, dict) else [observation]
+
+
 # --- registration -----------------------------------------------------------------------------
 
 
 def test_the_table_has_every_number_of_legs_once_the_general_id_and_the_rest():
-    sizes = [row.kwargs["num_legs"] for row in TABLE if "num_legs" in row.kwargs]
+    sizes = [row.kwargs["num_legs"] for row in TABLE if re.match(r"morphzoo/Centipede-\d", row.id)]
     assert sizes == list(range(MIN_LEGS, MAX_LEGS + 1))
     numbered = [f"morphzoo/Centipede-{n}-v0" for n in sizes]
     twins = [f"morphzoo/{body}-v5" for body in TWINS]
-    velocity = [f"morphzoo/{name}-v0" for name in VELOCITY]
-    assert IDS == ["morphzoo/Centipede-v0", *numbered, *twins, *velocity]
-    assert {row.id[9:-3]: row.kwargs for row in TABLE[-len(VELOCITY) :]} == VELOCITY
+    others = [f"morphzoo/{name}-v0" for name in (*VELOCITY, *GOALS)]
+    assert IDS == ["morphzoo/Centipede-v0", *numbered, *twins, *others]
+    arguments = VELOCITY | {name: kwargs for name, (kwargs, _) in GOALS.items()}
+    assert {row.id[9:-3]: row.kwargs for row in TABLE[-len(arguments) :]} == arguments
 
 
 @pytest.mark.parametrize("row", TABLE, ids=IDS)
@@ -102,8 +148,9 @@ def test_every_row_is_registered_as_it_stands(row):
     spec = gym.spec(row.id)
     original = gym.spec(row.id.removeprefix("morphzoo/")) if row.id[-1] == "5" else None
     threshold = original.reward_threshold if original else None
-    threshold = 6000.0 if "Centipede" in row.id else threshold
-    assert (spec.max_episode_steps, spec.reward_threshold) == (1000, threshold)
+    threshold = 6000.0 if "/Centipede-" in row.id else threshold
+    _, steps = GOALS.get(row.id[9:-3], ({}, 1000))
+    assert (spec.max_episode_steps, spec.reward_threshold) == (steps, threshold)
     assert original is None or original.max_episode_steps == 1000
     assert (spec.entry_point, spec.vector_entry_point) == row[1:3]
     assert spec.kwargs == row.kwargs
@@ -184,14 +231,15 @@ def test_stable_baselines3_checker_only_remarks_on_gymnasiums_own_range_of_actio
 @sampled
 def test_spaces_and_kinds_are_as_promised(name):
     env = make(name)
-    assert isinstance(env.observation_space, MorphologySpace)
-    assert env.observation_space.graph == env.graph == env.task.graph
+    space = env.observation_space
+    assert isinstance(space["observation"] if name in GOAL_SAMPLE else space, MorphologySpace)
+    assert graph_of(space) == env.graph == env.task.graph
     assert env.action_space.dtype == np.float32
     observation, info = env.reset(seed=1)
-    assert observation.dtype == np.float32 and observation in env.observation_space
+    assert flat(observation).dtype == np.float32 and observation in env.observation_space
     assert set(info) == METRICS[name]
     observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
-    assert observation.dtype == np.float32 and observation in env.observation_space
+    assert flat(observation).dtype == np.float32 and observation in env.observation_space
     kinds = (type(reward), type(terminated), type(truncated), type(info["simulation_failed"]))
     assert kinds == (float, bool, bool, bool)
     assert set(info) == METRICS[name] | {*env.task.reward_terms, "simulation_failed"}
@@ -201,14 +249,14 @@ def test_spaces_and_kinds_are_as_promised(name):
 @sampled
 def test_same_seed_same_rollout_bit_for_bit(name):
     for first, second in zip(play(make(name), 60), play(make(name), 60), strict=True):
-        np.testing.assert_array_equal(first[2], second[2])
+        np.testing.assert_array_equal(flat(first[2]), flat(second[2]))
         np.testing.assert_equal(first[3:], second[3:])
 
 
 @sampled
 def test_starts_differ_by_seed_and_from_reset_to_reset_unless_the_start_is_one(name):
     env = make(name)
-    starts = [env.reset(seed=seed)[0] for seed in (0, 1, None, None, 0)]
+    starts = [flat(env.reset(seed=seed)[0]) for seed in (0, 1, None, None, 0)]
     np.testing.assert_array_equal(starts[0], starts[4])
     if name in FIXED_START:
         assert all((start == starts[0]).all() for start in starts)
@@ -223,18 +271,19 @@ def test_observations_share_no_memory_and_writing_to_them_changes_nothing(name):
     env, untouched = make(name), make(name)
     kept = []
     for given, expected in zip(play(env, 30), play(untouched, 30), strict=True):
-        observation = given[2]
-        np.testing.assert_array_equal(observation, expected[2])
-        assert not any(np.shares_memory(observation, other) for other in kept)
-        kept.append(observation)
-        observation[:] = np.nan
+        np.testing.assert_array_equal(flat(given[2]), flat(expected[2]))
+        for array in arrays(given[2]):
+            assert not any(np.shares_memory(array, other) for other in kept)
+            kept.append(array)
+            array[:] = np.nan
         given[1][:] = 0
 
 
 @sampled
 def test_no_column_is_constant_but_the_forces_on_what_never_touches_the_floor(name):
     env = make(name)
-    seen = np.stack([step[2] for step in play(env, 400)])
+    seen = [step[2] for step in play(env, 400)]
+    seen = np.stack([o["observation"] if name in GOAL_SAMPLE else o for o in seen])
     constant = {env.task.columns[i].name for i in np.flatnonzero(np.ptp(seen, axis=0) == 0)}
     # What is spared may move all the same; feet must, in all six numbers.
     assert {text for text in constant if not re.match(UNTOUCHED[name], text)} == set()

@@ -12,6 +12,7 @@ from website.repository import FILES, FOLDERS, ROOT, place_of
 #: Pages of the menu that are written by hand, title -> place.
 GUIDES = {
     "Your own robot": "own-robot.md",
+    "Environments with goals": "goals.md",
     "Policies and algorithms": "policies.md",
     "Your own policy": "own-policy.md",
     "Policy-conditioned values": "epvf.md",

@@ -16,7 +16,13 @@ from website.repository import ROOT, slug
 
 PICTURES = ROOT / "website/pictures"
 #: Which of several ids is shown, where it is not the first.
-SHOWN = {"Centipede": "morphzoo/Centipede-12-v0"}
+SHOWN = {
+    "Centipede": "morphzoo/Centipede-12-v0",
+    "PointMaze": "morphzoo/PointBigMaze-v0",
+    "Reacher": "morphzoo/Reacher-4-v0",
+    "AntMaze": "morphzoo/AntBigMaze-v0",
+    "HumanoidMaze": "morphzoo/HumanoidBigMaze-v0",
+}
 
 
 @dataclass(frozen=True)

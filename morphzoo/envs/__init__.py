@@ -47,6 +47,35 @@ def _twin(body: str, module: str, reward_threshold: float | None) -> Row:
     return Row(*names, {}, 1000, reward_threshold)
 
 
+def _goal(body: str, place: str, steps: int = 1000, **kwargs: Any) -> Row:
+    """Return the row of an environment with goals; its return is the time at the goal."""
+    point = f"morphzoo.envs.goals.{place}"
+    return Row(f"morphzoo/{body}-v0", f"{point}Env", f"{point}VectorEnv", kwargs, steps, None)
+
+
+_GOALS = (
+    _goal("PointUMaze", "point:PointMaze", 200, maze="u"),
+    _goal("PointBigMaze", "point:PointMaze", 200, maze="big"),
+    _goal("PointHardestMaze", "point:PointMaze", 400, maze="hardest"),
+    _goal("PointUMazeEval", "point:PointMaze", 200, maze="u-eval"),
+    _goal("PointBigMazeEval", "point:PointMaze", 200, maze="big-eval"),
+    *(_goal(f"Reacher-{n}", "reacher:Reacher", 50, num_links=n) for n in range(1, 8)),
+    _goal("AntReach", "ant:AntReach"),
+    _goal("AntU4Maze", "ant:AntMaze", maze="u4"),
+    _goal("AntU5Maze", "ant:AntMaze", maze="u5"),
+    _goal("AntBigMaze", "ant:AntMaze", maze="big"),
+    _goal("AntHardestMaze", "ant:AntMaze", maze="hardest"),
+    _goal("AntU4MazeEval", "ant:AntMaze", maze="u4-eval"),
+    _goal("AntU5MazeEval", "ant:AntMaze", maze="u5-eval"),
+    _goal("AntBigMazeEval", "ant:AntMaze", maze="big-eval"),
+    _goal("AntPush", "ant_push:AntPush"),
+    _goal("HumanoidReach", "humanoid:HumanoidReach"),
+    _goal("HumanoidUMaze", "humanoid:HumanoidMaze", maze="u"),
+    _goal("HumanoidBigMaze", "humanoid:HumanoidMaze", maze="big"),
+    _goal("CentipedeReach", "centipede:CentipedeReach"),
+    *(_goal(f"CentipedeReach-{n}", "centipede:CentipedeReach", num_legs=n) for n in range(3, 101)),
+)
+
 TABLE: tuple[Row, ...] = (
     Row("morphzoo/Centipede-v0", *_CENTIPEDE, {}, 1000, 6000.0),
     *(
@@ -62,6 +91,7 @@ TABLE: tuple[Row, ...] = (
     Row("morphzoo/AntVelocity-v0", *_ANT_VELOCITY, {}, 1000, None),
     Row("morphzoo/AntVelocityPD-v0", *_ANT_VELOCITY, {"actuators": "position"}, 1000, None),
     Row("morphzoo/AntVelocityCommand-v0", *_ANT_VELOCITY, _COMMANDS, 1000, None),
+    *_GOALS,
 )
 
 

@@ -11,14 +11,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from morphzoo.envs.episodes import Episodes
-from morphzoo.envs.rows import chosen
+from morphzoo.envs.rows import chosen, taken
 from morphzoo.envs.simulation import Simulation
 from morphzoo.envs.single import MorphologyEnv
 from morphzoo.envs.task import Task
 from morphzoo.morphology import MorphologyGraph
 
 
-class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class MorphologyVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     """Steps many episodes of one task in native threads.
 
     Row i equals, bit for bit, a single environment that was reset with seed + i, through autoresets
@@ -121,7 +121,7 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes.
 
         Args:
@@ -130,7 +130,7 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             options: ``reset_mask``, bool[num_envs], resets those rows only.
 
         Returns:
-            Observations float32[num_envs, O], and infos.
+            Observations float32[num_envs, O], or what the task unpacks them to, and infos.
 
         Raises:
             ValueError: if the mask or a list of seeds has not one entry a row, or the first reset
@@ -140,18 +140,18 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if options and "reset_mask" in options:
             mask = _checked_mask(options["reset_mask"], self.num_envs)
         observation = self.episodes.reset(np.flatnonzero(mask), seed)
-        return observation, _masked(self.simulation.metrics, mask)
+        return self.task.unpack(observation), _masked(self.simulation.metrics, mask)
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Advance every row by one action.
 
         Args:
             actions: float[num_envs, A].
 
         Returns:
-            Observations float32[num_envs, O], rewards float64[num_envs], terminated and truncated
+            Observations as `reset` gives them, rewards float64[num_envs], terminated and truncated
             bool[num_envs], infos.
 
         Raises:
@@ -165,7 +165,8 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             infos = self._infos_through_reset(values, moved.done, result.observation)
         else:
             infos = _masked(values, np.ones(self.num_envs, dtype=bool))
-        return moved.observation, result.reward, result.terminated, moved.truncated, infos
+        observation = self.task.unpack(moved.observation)
+        return observation, result.reward, result.terminated, moved.truncated, infos
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Return all that decides how the rows go on: see `Episodes.get_state`."""
@@ -192,6 +193,7 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         painter = self._painter
         self.simulation.batch.get_data(row, painter.data)
         mujoco.mj_forward(painter.model, painter.data)
+        self.task.show(painter.data, taken(self.simulation.variables, np.array([row])))
         return painter.render()
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -207,7 +209,7 @@ class MorphologyVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             infos[name] = chosen(ended, first, infos[name])
         rows = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended):
-            rows[row] = final[row].copy()
+            rows[row] = self.task.unpack(final[row].copy())
         infos |= {"final_obs": rows, "final_info": _masked(values, ended)}
         return infos | {"_final_obs": ended.copy(), "_final_info": ended.copy()}
 

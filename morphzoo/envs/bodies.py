@@ -77,6 +77,11 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
     Differs: the floor is drawn without end, and an accelerometer on torso 0 lets MuJoCo 3 compute
         contact forces; neither changes the physics.
     """
+    return centipede_spec(num_legs, disabled_legs).compile()
+
+
+def centipede_spec(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjSpec:
+    """Return what `centipede` compiles, for a world that holds more than the robot."""
     disabled = _check(num_legs, disabled_legs)
     folder = xml_folder()
     spec = mujoco.MjSpec.from_file(str(folder / "centipede.xml"))
@@ -94,7 +99,7 @@ def centipede(num_legs: int, disabled_legs: Iterable[int] = ()) -> mujoco.MjMode
     for joint, gear in _motors(num_legs, disabled):
         add_motor(spec, joint, gear)
     _frame(spec, TORSO_OFFSET * num_torsos(num_legs))
-    return spec.compile()
+    return spec
 
 
 def gymnasium_body(xml_file: str, *, contact_forces: bool = False) -> mujoco.MjModel:
@@ -113,11 +118,10 @@ def gymnasium_body(xml_file: str, *, contact_forces: bool = False) -> mujoco.MjM
         OSError: if there is no such file.
         ValueError: if MuJoCo cannot read it.
     """
-    path = expand_model_path(xml_file)
-    install_warning_handler()  # a warning of the compiler's would be logged to a file
     if not contact_forces:
-        return mujoco.MjModel.from_xml_path(path)
-    spec = mujoco.MjSpec.from_file(path)
+        install_warning_handler()  # a warning of the compiler's would be logged to a file
+        return mujoco.MjModel.from_xml_path(expand_model_path(xml_file))
+    spec = gymnasium_spec(xml_file)
     root = spec.worldbody.first_body() or spec.worldbody
     root.add_site(name=_ACCELEROMETER, rgba=[0, 0, 0, 0])
     spec.add_sensor(
@@ -127,6 +131,12 @@ def gymnasium_body(xml_file: str, *, contact_forces: bool = False) -> mujoco.MjM
         objname=_ACCELEROMETER,
     )
     return spec.compile()
+
+
+def gymnasium_spec(xml_file: str) -> mujoco.MjSpec:
+    """Return what `gymnasium_body` compiles, for a world that holds more than the robot."""
+    install_warning_handler()
+    return mujoco.MjSpec.from_file(expand_model_path(xml_file))
 
 
 def check_num_legs(num_legs: int, least: int, most: int) -> None:

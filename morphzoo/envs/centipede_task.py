@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 
 import mujoco
 import numpy as np
 
 from morphzoo.columns import Column, columns_of
 from morphzoo.envs.bodies import centipede, num_torsos
+from morphzoo.envs.centipede_start import CentipedeStart
 from morphzoo.envs.task import (
     Array,
     Fields,
@@ -18,8 +18,6 @@ from morphzoo.envs.task import (
     check_ranges,
     sum_of_squares,
 )
-
-_MAX_DRAWS = 1000  # of a start; even with 100 legs more than half are healthy at once
 
 
 class CentipedeTask(Task):
@@ -68,9 +66,15 @@ class CentipedeTask(Task):
         self._healthy_z_range = healthy_z_range
         self._max_sideways = max_sideways
         self._contact_force_range = contact_force_range
-        self._reset_noise_scale = reset_noise_scale
         torsos = [model.body(f"torso_{k}").id for k in range(num_torsos(num_legs))]
         self._torsos = np.array(torsos)
+        self._start = CentipedeStart(
+            model,
+            num_legs,
+            reset_noise_scale,
+            self._is_healthy,
+            f"healthy_z_range={healthy_z_range} and max_sideways={max_sideways}",
+        )
         needs_contact = include_contact_forces or contact_cost_weight != 0.0
         super().__init__(
             model,
@@ -89,22 +93,7 @@ class CentipedeTask(Task):
         Raises:
             RuntimeError: if no healthy start was drawn in 1000 attempts.
         """
-        model, data, scale = self.model, self._scratch, self._reset_noise_scale
-        pitch = scale / (len(self._torsos) - 1)
-        for _ in range(_MAX_DRAWS):
-            qpos = model.qpos0 + rng.uniform(-scale, scale, model.nq)
-            qpos[self._pitch_qpos] = rng.uniform(-pitch, pitch, len(self._pitch_qpos))
-            qpos[3:7] /= np.sqrt(np.sum(np.square(qpos[3:7])))
-            qvel = scale * rng.standard_normal(model.nv)
-            data.qpos[:] = qpos
-            mujoco.mj_kinematics(model, data)
-            if self._is_healthy(data.xpos[None])[0]:
-                return qpos, qvel
-        raise RuntimeError(
-            f"No healthy start in {_MAX_DRAWS} draws: expected torsos within healthy_z_range="
-            f"{self._healthy_z_range} and max_sideways={self._max_sideways}. Widen these, or lower "
-            f"reset_noise_scale={scale}."
-        )
+        return self._start.draw(rng)
 
     def begin(self, fields: Fields, rngs: Sequence[np.random.Generator]) -> dict[str, Array]:
         """Remember where the last torso is: `position float64[n, 2]` (m, world frame)."""
@@ -157,17 +146,6 @@ class CentipedeTask(Task):
             "x_velocity": velocity[:, 0],
             "y_velocity": velocity[:, 1],
         }
-
-    @cached_property
-    def _scratch(self) -> mujoco.MjData:
-        """Data on which starts are tried: no simulation's."""
-        return mujoco.MjData(self.model)
-
-    @cached_property
-    def _pitch_qpos(self) -> np.ndarray:
-        """The qpos addresses that start almost level: torso pitches and the quaternion's y."""
-        joints = [f"bodyupdown_{k}" for k in range(1, len(self._torsos))]
-        return np.array([self.model.joint(name).qposadr[0] for name in joints] + [5])
 
     def _is_healthy(self, xpos: Array) -> Array:
         """Return `bool[n]` from body positions `[n, nbody, 3]` (m); false where not finite."""

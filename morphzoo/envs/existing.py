@@ -13,7 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from morphzoo.columns import FIELDS, Column, columns_of
 from morphzoo.envs.suite_columns import SUITE, SUITE_REFUSED
 from morphzoo.morphology import MorphologyGraph
-from morphzoo.spaces import MorphologySpace
+from morphzoo.spaces import MorphologySpace, has_graph
 
 _BY_HAND = (
     "build it yourself with MorphologyGraph.from_model(model, columns) and give the environment a "
@@ -93,7 +93,7 @@ def with_graph(
             f"expected a Gymnasium environment, found {type(env).__name__}; wrap each single "
             "environment, for example with make_vec(..., wrappers=[morphzoo.with_graph])"
         )
-    if isinstance(env.observation_space, MorphologySpace):
+    if has_graph(env.observation_space):
         if node_type is not None or actuator_nodes is not None:
             raise ValueError(
                 f"{_label(env)}: expected an environment without a graph, found one that carries "

@@ -88,7 +88,7 @@ class Simulation:
         self.variables = copied(task.begin(self.fields, [np.random.default_rng(0)] * num))
         self._observation = task.observe(self.fields, self.variables)
         self._metrics = copied(task.metrics(self.fields, self.variables))
-        expected = (num, task.graph.observation_size)
+        expected = (num, task.row_size)
         if self._observation.shape != expected or self._observation.dtype != np.float32:
             raise ValueError(
                 f"The task must observe float32{list(expected)}, found "

@@ -59,7 +59,8 @@ class MorphologyEnv(MujocoEnv):
             render_mode: None, or one of `human`, `rgb_array`, `depth_array` and `rgbd_tuple`.
             width: of a frame (pixels).
             height: of a frame (pixels).
-            camera_id: a camera of the model. Without any choice of a camera, the model's `track`.
+            camera_id: a camera of the model. Without any choice of a camera, the model's `overview`
+                of an arena, else its `track`, which follows the robot.
             camera_name: likewise, by name.
             default_camera_config: attributes of a free camera, instead of one of the model's.
             max_geom: most geoms in a frame.
@@ -78,7 +79,7 @@ class MorphologyEnv(MujocoEnv):
         install_warning_handler()
         self.task = task
         if camera_id is None and camera_name is None and default_camera_config is None:
-            camera_name = _tracking_camera(task.model)
+            camera_name = _default_camera(task.model)
         super().__init__(
             str(xml_folder()),  # must exist, and is not read: see _initialize_simulation
             task.frame_skip,
@@ -110,15 +111,15 @@ class MorphologyEnv(MujocoEnv):
         """The robot's body, and which columns of the observation each part of it reads."""
         return self.task.graph
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Apply an action for `frame_skip` physics steps.
 
         Args:
             action: float[A]; MuJoCo clamps it to the motors' control ranges, the reward does not.
 
         Returns:
-            Observation float32[O], reward, terminated, False (truncation belongs to registration)
-            and info.
+            Observation (float32[O], or what the task unpacks it to), reward, terminated, False
+            (truncation belongs to registration) and info.
 
         Raises:
             ValueError: before anything moves, if the action has a wrong shape or is not finite.
@@ -140,17 +141,17 @@ class MorphologyEnv(MujocoEnv):
         info = {**terms, **_first(self._metrics), "simulation_failed": self._failed}
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), reward, terminated, False, info
+        return self._unpacked(), reward, terminated, False, info
 
-    def reset_model(self) -> np.ndarray:
-        """Draw a new start from `np_random` and return its observation, float32[O]."""
+    def reset_model(self) -> Any:
+        """Draw a new start from `np_random` and return its observation, as `step` does."""
         self.set_state(*self.task.initial_state(self.np_random))
         fields = self._fields()
         self._variables = self.task.begin(fields, [self.np_random])
         self._metrics = copied(self.task.metrics(fields, self._variables))
         self._observation = self.task.observe(fields, self._variables)[0]
         self._failed = False
-        return self._observation.copy()
+        return self._unpacked()
 
     def render(self) -> Any:
         """Draw the present state as `render_mode` says.
@@ -170,6 +171,8 @@ class MorphologyEnv(MujocoEnv):
             return None
         if self.render_mode != "human":
             choose_backend()
+        if self._variables is not None:
+            self.task.show(self.data, self._variables)
         try:
             return super().render()
         except (AttributeError, ImportError, RuntimeError, mujoco.FatalError) as error:
@@ -199,6 +202,10 @@ class MorphologyEnv(MujocoEnv):
 
     def _get_reset_info(self) -> dict[str, Any]:
         return _first(self._metrics)
+
+    def _unpacked(self) -> Any:
+        """Return the last observation; the caller's arrays are the caller's."""
+        return self.task.unpack(self._observation.copy())
 
     def _fields(self) -> Fields:
         """Return the fields that the task reads, as views with a batch axis of one."""
@@ -253,7 +260,7 @@ def _first(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     return {name: row.copy() if row.ndim else float(row) for name, row in rows.items()}
 
 
-def _tracking_camera(model: mujoco.MjModel) -> str | None:
-    """Return the name of the camera that follows the robot, if the model has it."""
+def _default_camera(model: mujoco.MjModel) -> str | None:
+    """Return the camera that shows a whole arena, else the one that follows the robot, if any."""
     names = [model.camera(i).name for i in range(model.ncam)]
-    return "track" if "track" in names else None
+    return next((name for name in ("overview", "track") if name in names), None)

@@ -127,9 +127,14 @@ class Task(ABC):
         return MorphologyGraph.from_model(self.model, self.columns)
 
     @property
-    def observation_space(self) -> MorphologySpace:
-        """The space of one observation, `float32[O]`; it carries the graph."""
+    def observation_space(self) -> spaces.Space:
+        """The space of one observation as `unpack` hands it out; it carries the graph."""
         return MorphologySpace(self.graph)
+
+    @property
+    def row_size(self) -> int:
+        """How many numbers `observe` gives of an episode, O."""
+        return self.graph.observation_size
 
     @property
     def action_space(self) -> spaces.Box:
@@ -156,7 +161,15 @@ class Task(ABC):
 
     @abstractmethod
     def observe(self, fields: Fields, variables: Mapping[str, Array]) -> Array:
-        """Return `float32[n, O]`, always a fresh array."""
+        """Return `float32[n, O]`, always a fresh array, O = `row_size`."""
+
+    def unpack(self, rows: np.ndarray) -> Any:
+        """Return the observation that rows of `observe` stand for: here the rows themselves.
+
+        Args:
+            rows: `float32[O]` of one episode, or `float32[n, O]`.
+        """
+        return rows
 
     @abstractmethod
     def reward(
@@ -193,6 +206,14 @@ class Task(ABC):
             `float64[n]` each, or `float64[n, k]` for what is a vector of k numbers in `info`.
         """
         return {}
+
+    def show(self, data: mujoco.MjData, variables: Mapping[str, Array]) -> None:  # noqa: B027
+        """Put into `data` what only a picture shows of an episode, before it is drawn.
+
+        Args:
+            data: of one simulation; only numbers that MuJoCo computes anew may be written to.
+            variables: of its episode, with a batch axis of one.
+        """
 
 
 def _has_acceleration_sensor(model: mujoco.MjModel) -> bool:

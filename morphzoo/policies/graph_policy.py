@@ -75,6 +75,12 @@ class GraphPolicy(ReceivedKeywords, ActorCriticPolicy):
         schema: Mapping[str, Any] | None = None,
     ) -> None:
         self.graph = graph_of(observation_space)
+        if isinstance(observation_space, spaces.Dict):
+            raise ValueError(
+                f"{type(self).__name__} reads one flat observation and would not see the goal, "
+                f"found {observation_space}; in an environment with goals take a policy that does, "
+                "such as Stable-Baselines3's 'MultiInputPolicy'"
+            )
         self.schema = NodeSchema.from_json(schema) if schema else NodeSchema.from_graph(self.graph)
         self.schema.check(self.graph)
         self.log_std_mode = one_of("log_std_mode", log_std_mode, LOG_STD_MODES)
