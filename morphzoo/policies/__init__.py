@@ -1,6 +1,7 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
 from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.nervenet import NerveNetPolicy
@@ -12,10 +13,12 @@ POLICIES = {
     "nervenet": NerveNetPolicy,
     "mlp": MlpPolicy,
     "deterministic": DeterministicPolicy,
+    "contrastive": ContrastivePolicy,
 }
 
 __all__ = [
     "POLICIES",
+    "ContrastivePolicy",
     "DeterministicPolicy",
     "MlpPolicy",
     "NerveNetPolicy",

@@ -15,6 +15,7 @@ from morphzoo.algorithms.population import PopulationAlgorithm
 from morphzoo.algorithms.schedules import ExponentialSchedule
 from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES, DeterministicPolicy
+from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.recipe import Recipe, did_you_mean
 from morphzoo.sb3 import make_vec_env
 from morphzoo.zoo.keywords import policy_keywords
@@ -94,8 +95,8 @@ def _check_algorithm(recipe: Recipe, algorithm: type) -> None:
     """Raise ValueError where a keyword is unknown or the algorithm cannot be continued."""
     if not issubclass(algorithm, OnPolicyAlgorithm | PopulationAlgorithm):
         raise ValueError(
-            f"algorithm '{recipe.algorithm}' cannot be trained from a recipe: the policies are "
-            "actor-critics for on-policy algorithms, and a replay buffer is not saved. Use 'ppo'"
+            f"algorithm '{recipe.algorithm}' cannot be trained from a recipe, whose runs go on bit "
+            "for bit: a replay buffer is not part of their state. Use 'ppo', or the class in Python"
         )
     if issubclass(algorithm, PopulationAlgorithm):
         known = ["learning_rate", *policy_keywords(algorithm)]
@@ -113,12 +114,9 @@ def _check_algorithm(recipe: Recipe, algorithm: type) -> None:
 def _check_policy(policy: type, algorithm: type, recipe: Recipe) -> None:
     """Raise ValueError where an algorithm cannot train policies of this kind."""
     searched = issubclass(algorithm, PopulationAlgorithm)
-    if searched != issubclass(policy, DeterministicPolicy):
-        fitting = [
-            name
-            for name, other in POLICIES.items()
-            if searched == issubclass(other, DeterministicPolicy)
-        ]
+    kind = DeterministicPolicy if searched else GraphPolicy
+    if not issubclass(policy, kind):
+        fitting = [name for name, other in POLICIES.items() if issubclass(other, kind)]
         raise ValueError(
             f"algorithm '{recipe.algorithm}' trains policies of {', '.join(fitting)}, found "
             f"'{recipe.policy}'"

@@ -93,6 +93,26 @@ def check_sizes(
             refuse(where, expected, f"{name} = {shown(value)}")
 
 
+def check_layers(
+    asked: Mapping[str, int | None], shapes: Mapping[str, tuple[int, ...]], where: Where
+) -> None:
+    """Refuse numbers of layers that are not those of the weights at hand.
+
+    Args:
+        asked: Tensor name -> number of layers, its first axis; None is not asked for.
+        shapes: Tensor name -> shape.
+        where: What to call the keywords in messages.
+
+    Raises:
+        CheckpointError: A tensor has another number of layers, or is not there.
+    """
+    for name, number in asked.items():
+        found = shapes.get(name, ())[:1]
+        if number is not None and found != (number,):
+            held = f"{found[0]:,} layers" if found else "none of that name"
+            refuse(where, f"{shown(number)} layers in the tensor {name}", held)
+
+
 def _numbers(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, int | list[int]]]:
     """Find the whole numbers, and the lists of them, among keywords and in objects in them."""
     for name, value in items:

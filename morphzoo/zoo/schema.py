@@ -15,7 +15,7 @@ import gymnasium as gym
 from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES
 from morphzoo.zoo.json_schema import check_schema
-from morphzoo.zoo.keywords import check_keywords, check_sizes
+from morphzoo.zoo.keywords import check_keywords, check_layers, check_sizes
 from morphzoo.zoo.untrusted import Where, read_json, refuse, shown
 
 CONFIG = "config.json"
@@ -85,7 +85,11 @@ def check_against_weights(
     Raises:
         CheckpointError: The two disagree.
     """
-    check_sizes(config["policy_kwargs"], shapes, f"{os.fspath(where)}: policy_kwargs")
+    kwargs, place = config["policy_kwargs"], f"{os.fspath(where)}: policy_kwargs"
+    layers = getattr(POLICIES[config["policy"]], "layers_in", {})
+    check_layers({name: kwargs.get(key) for key, name in layers.items()}, shapes, place)
+    sizes = {key: value for key, value in kwargs.items() if key not in layers}
+    check_sizes(sizes, shapes, place)
     schema = config["policy_schema"]
     types, columns, motors = (len(schema[key]) for key in ("types", "columns", "motors"))
     statistics = types * sum(len(names) for names in schema["features"].values())
