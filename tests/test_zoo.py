@@ -60,6 +60,11 @@ NON_DEFAULT = {
         "norm": "hypersphere", "final_norm": True, "residual": "mean",
         "block_init": "identity", "repr_dim": 5, "energy": "cosine",
     },
+    "contrastive-snowflake": {
+        "hidden_size": 16, "num_layers": 3, "root_links": True, "fused": False,
+        "freeze": ["update"], "normalize": False, "goal_depth": 8, "goal_width": 72,
+        "repr_dim": 6, "energy": "l2",
+    },
 }  # fmt: skip
 
 
@@ -227,7 +232,7 @@ def test_layers_that_the_weights_do_not_have_are_refused(depth: int, tmp_path: P
     config = json.loads((folder / "config.json").read_bytes())
     config["policy_kwargs"]["critic_depth"] = depth
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(zoo.CheckpointError, match=rf"{depth} layers in .*critic.*found 4 layers"):
+    with pytest.raises(zoo.CheckpointError, match=rf"critic_depth of .*\(4, 2, 256.*found {depth}"):
         zoo.load(folder, spaces_for("contrastive", 6))
 
 

@@ -16,6 +16,7 @@ from morphzoo.algorithms.contrastive_step import ContrastiveStep
 from morphzoo.algorithms.entropy_coefficient import EntropyCoefficient
 from morphzoo.algorithms.future_replay import FutureReplayBuffer, check_replay
 from morphzoo.policies.contrastive import ContrastivePolicy
+from morphzoo.policies.contrastive_graph import ContrastiveSnowflakePolicy
 from morphzoo.policies.goal_policy import GoalPolicy
 from morphzoo.policies.residual_cost import StepCost
 
@@ -73,6 +74,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
     policy_aliases = {
         "MultiInputPolicy": ContrastivePolicy,
         "ContrastivePolicy": ContrastivePolicy,
+        "ContrastiveSnowflakePolicy": ContrastiveSnowflakePolicy,
     }
     policy: GoalPolicy
 

@@ -55,11 +55,11 @@ class ContrastiveStep:
             Name -> scalar without gradient, for the log.
         """
         obs, actions = pairs
-        state, goal = obs["observation"], obs["desired_goal"]
+        state, goal = policy.read(obs)
         each, every = ENERGIES[policy.energy]
         with self._autocast(state.device):
             phi, psi = policy.critic.pairs(state, actions, goal)
-            mean, log_std = policy.gaussian(obs)
+            mean, log_std = policy.actor(state, goal)
         mean, log_std, phi, psi = (x.float() for x in (mean, log_std, phi, psi))
         new, log_prob = squashed(mean, log_std, torch.randn_like(mean))
         with self._autocast(state.device):

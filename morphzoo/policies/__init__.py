@@ -2,6 +2,7 @@
 
 from morphzoo.policies.bank import PolicyBank
 from morphzoo.policies.contrastive import ContrastivePolicy
+from morphzoo.policies.contrastive_graph import ContrastiveSnowflakePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.nervenet import NerveNetPolicy
@@ -14,11 +15,13 @@ POLICIES = {
     "mlp": MlpPolicy,
     "deterministic": DeterministicPolicy,
     "contrastive": ContrastivePolicy,
+    "contrastive-snowflake": ContrastiveSnowflakePolicy,
 }
 
 __all__ = [
     "POLICIES",
     "ContrastivePolicy",
+    "ContrastiveSnowflakePolicy",
     "DeterministicPolicy",
     "MlpPolicy",
     "NerveNetPolicy",

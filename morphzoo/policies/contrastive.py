@@ -97,10 +97,11 @@ class ContrastivePolicy(GoalPolicy):
         ValueError: as `GoalPolicy` and `TrunkSettings`.
     """
 
-    #: Keyword that counts layers -> the tensor whose first axis they are.
-    layers_in: ClassVar[dict[str, str]] = {
-        "actor_depth": "actor.trunk.weight",
-        "critic_depth": "critic.trunk.weight",
+    #: Keyword -> the tensor and its axis whose size it is.
+    sizes_in: ClassVar[dict[str, tuple[str, int]]] = {
+        "actor_depth": ("actor.trunk.weight", 0),
+        "critic_depth": ("critic.trunk.weight", 0),
+        "width": ("actor.trunk.weight", 2),
     }
 
     def __init__(

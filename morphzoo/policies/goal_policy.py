@@ -22,7 +22,7 @@ LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
 
 
 class Actor(Protocol):
-    """Observations float32[B, O] and goals float32[B, G] to means and log deviations [B, A]."""
+    """What `GoalPolicy.read` gives, to means and log deviations, float32[B, A] each."""
 
     optimizer: torch.optim.Optimizer
 
@@ -34,7 +34,10 @@ class Actor(Protocol):
 
 
 class Critic(Protocol):
-    """The encoders: phi of observations and actions, psi of goals, float32[B, R] each."""
+    """The encoders: phi of states and actions, psi of goals, float32[B, R] each.
+
+    States and goals are what `GoalPolicy.read` gives.
+    """
 
     optimizer: torch.optim.Optimizer
 
@@ -98,9 +101,8 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
             self.schema.check(self.graph)
         super().__init__(observation_space, action_space, squash_output=True)
         self.repr_dim, self.energy = repr_dim, energy
-        actor, critic = self.build(self.sizes)
-        self.actor, self.critic = actor, critic
-        for part in (actor, critic):
+        self.actor, self.critic = self.build(self.sizes)
+        for part in (self.actor, self.critic):
             # One step over few large tensors.
             part.optimizer = torch.optim.Adam(part.parameters(), lr=lr_schedule(1), fused=True)
 
@@ -117,10 +119,14 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
         """Actions in -1..1, float32[B, A]."""
         return self._predict(obs, deterministic)
 
+    def read(self, obs: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the networks read of states and of goals, float32[B, ...] each."""
+        assert isinstance(obs, dict)
+        return obs["observation"].float(), obs["desired_goal"].float()
+
     def gaussian(self, obs: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log standard deviation before tanh, float32[B, A] each."""
-        assert isinstance(obs, dict)
-        return self.actor(obs["observation"].float(), obs["desired_goal"].float())
+        return self.actor(*self.read(obs))
 
     def act(self, obs: PyTorchObs, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Actions in -1..1, float32[B, A], and their log probabilities, float32[B].
@@ -147,7 +153,8 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
             goal: float32[B, G].
             action: in -1..1, float32[B, A].
         """
-        return ENERGIES[self.energy][0](*self.critic.pairs(observation, action, goal))
+        state, known = self.read({"observation": observation, "desired_goal": goal})
+        return ENERGIES[self.energy][0](*self.critic.pairs(state, action, known))
 
     # What is learned from.
 

@@ -120,12 +120,21 @@ class StepCost:
 
     def memory(self, actor_blocks: int = 0, critic_blocks: int = 0) -> dict[str, int]:
         """Return what a step holds at its peak, by name (bytes), the small ends left out."""
-        critic = {"batch": self.batch, "checkpoint_blocks": critic_blocks}
         actor = kept_bytes(self.actor, self.batch, checkpoint_blocks=actor_blocks)
+        near, pairs = (
+            kept_bytes(
+                self.critic,
+                self.batch,
+                members=members,
+                frozen=members == 1,
+                checkpoint_blocks=critic_blocks,
+            )
+            for members in (1, 2)
+        )
         return {
             "weights, gradients and Adam": _ADAM * FLOAT * self.weights(),
-            "the actor's activations": actor + kept_bytes(self.critic, frozen=True, **critic),
-            "the encoders' activations": kept_bytes(self.critic, members=2, **critic),
+            "the actor's activations": actor + near,
+            "the encoders' activations": pairs,
             "energies of all pairs": 4 * FLOAT * self.batch**2,
         }
 

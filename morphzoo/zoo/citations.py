@@ -77,4 +77,7 @@ ABOUT: dict[str, About] = {
     "mlp": About((), (NERVENET,)),  # MLPAA, its baseline
     "deterministic": About(("policy-search",), (PSSVF, EPVF)),
     "contrastive": About(("goal-conditioned", "contrastive-rl"), (CONTRASTIVE, CRL)),
+    "contrastive-snowflake": About(
+        ("goal-conditioned", "contrastive-rl", "graph-neural-network"), (CONTRASTIVE, SNOWFLAKE)
+    ),
 }

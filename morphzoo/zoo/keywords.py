@@ -93,24 +93,23 @@ def check_sizes(
             refuse(where, expected, f"{name} = {shown(value)}")
 
 
-def check_layers(
-    asked: Mapping[str, int | None], shapes: Mapping[str, tuple[int, ...]], where: Where
+def check_axes(
+    asked: Mapping[str, tuple[int, str, int]], shapes: Mapping[str, tuple[int, ...]], where: Where
 ) -> None:
-    """Refuse numbers of layers that are not those of the weights at hand.
+    """Refuse sizes that are not those of the tensors that have them.
 
     Args:
-        asked: Tensor name -> number of layers, its first axis; None is not asked for.
+        asked: Keyword -> its value, the tensor's name, and the axis whose size it is.
         shapes: Tensor name -> shape.
         where: What to call the keywords in messages.
 
     Raises:
-        CheckpointError: A tensor has another number of layers, or is not there.
+        CheckpointError: A tensor has another size there, or is not there.
     """
-    for name, number in asked.items():
-        found = shapes.get(name, ())[:1]
-        if number is not None and found != (number,):
-            held = f"{found[0]:,} layers" if found else "none of that name"
-            refuse(where, f"{shown(number)} layers in the tensor {name}", held)
+    for key, (value, name, axis) in asked.items():
+        found = shapes.get(name, ())
+        if len(found) <= axis or found[axis] != value:
+            refuse(where, f"{key} of the tensor {name} of shape {shown(found)}", shown(value))
 
 
 def _numbers(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, int | list[int]]]:
