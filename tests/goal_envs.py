@@ -10,6 +10,8 @@ from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
+from morphzoo.envs.generators import generator_from_words, generator_words
+
 NEAR = 0.5
 
 
@@ -57,6 +59,75 @@ def points(n_envs: int = 4, steps: int = 20, **kwargs: Any) -> VecEnv:
     """Some points side by side, whose episodes have a time limit."""
     made = DummyVecEnv([lambda: TimeLimit(PointEnv(**kwargs), steps) for _ in range(n_envs)])
     return VecMonitor(made)
+
+
+class PointRows(VecEnv):
+    """Points as arrays, whose state can be taken and put back; they end one after another."""
+
+    def __init__(self, n_envs: int = 3, steps: int = 7) -> None:
+        self.steps, one = steps, PointEnv()
+        self.near = one.compute_reward
+        self.rng = np.random.default_rng(0)
+        super().__init__(n_envs, one.observation_space, one.action_space)
+
+    def reset(self) -> dict[str, np.ndarray]:
+        self.place, self.goal = np.zeros((2, self.num_envs, 2), dtype=np.float32)
+        self.time = np.arange(self.num_envs)
+        self._begin(np.ones(self.num_envs, dtype=bool))
+        return self._seen()
+
+    def _begin(self, rows: np.ndarray) -> None:
+        self.place[rows] = 0
+        self.goal[rows] = self.rng.uniform(-3, 3, (int(rows.sum()), 2))
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        time = np.ones((self.num_envs, 1), dtype=np.float32)
+        return {
+            "observation": np.concatenate([self.place, time], 1),
+            "achieved_goal": self.place.copy(),
+            "desired_goal": self.goal.copy(),
+        }
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self.actions = actions
+
+    def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict]]:
+        self.place = np.clip(self.place + self.actions, -3, 3).astype(np.float32)
+        self.time += 1
+        seen, done = self._seen(), self.time >= self.steps
+        rewards = self.near(seen["achieved_goal"], seen["desired_goal"], {}).astype(np.float32)
+        infos: list[dict] = [{} for _ in done]
+        for row in np.flatnonzero(done):
+            infos[row]["terminal_observation"] = {key: value[row] for key, value in seen.items()}
+            infos[row]["episode"] = {"r": float(rewards[row]), "l": self.steps, "t": 0.0}
+        self._begin(done)
+        self.time[done] = 0
+        return self._seen(), rewards, done, infos
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        words = generator_words(self.rng)
+        return {"place": self.place, "goal": self.goal, "time": self.time, "rng": words}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        self.place, self.goal, self.time = (state[k].copy() for k in ("place", "goal", "time"))
+        self.rng = generator_from_words(state["rng"])
+
+    def close(self) -> None:
+        pass
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        if attr_name == "render_mode":
+            return [None] * self.num_envs
+        raise AttributeError(attr_name)
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        raise AttributeError(attr_name)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list:
+        raise AttributeError(method_name)
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * self.num_envs
 
 
 class CentipedeGoal(gym.Wrapper):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from goal_envs import PointEnv, goal_space, points
+from goal_envs import PointEnv, PointRows, goal_space, points
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.buffers import DictReplayBuffer
-from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
+from morphzoo.actors import policy_actor
 from morphzoo.algorithms.contrastive import ContrastiveRL
 from morphzoo.algorithms.contrastive_step import ContrastiveStep
 from morphzoo.algorithms.entropy_coefficient import EntropyCoefficient
@@ -27,6 +29,7 @@ from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.energies import ENERGIES
 from morphzoo.policies.goal_policy import bounded_log_std
 from morphzoo.policies.residual_cost import StepCost
+from morphzoo.training.state import capture, restore
 
 SPACE = PointEnv().observation_space
 ACTION = PointEnv().action_space
@@ -452,6 +455,76 @@ def test_policies_without_encoders_are_refused() -> None:
         ContrastiveRL(MultiInputPolicy, points(), **{**SMALL, "policy_kwargs": {}})
     with pytest.raises(ValueError, match="use_sde"):
         policy(use_sde=True)
+
+
+# Training state and evaluation.
+
+
+def stated(**changes: Any) -> ContrastiveRL:
+    known = {"buffer_size": 60, "learning_starts": 30, "policy_kwargs": TINY, "batch_size": 8}
+    return ContrastiveRL("MultiInputPolicy", PointRows(), seed=3, device="cpu", **known | changes)
+
+
+class Stop(BaseCallback):
+    """Ends a training before a rollout, where the state is taken."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+        self.taken: Any = None
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps == self.at:
+            arrays, counters = capture(self.model)
+            self.taken = {k: v.copy() for k, v in arrays.items()}, json.loads(json.dumps(counters))
+
+    def _on_step(self) -> bool:
+        return self.taken is None
+
+
+@pytest.mark.parametrize("at", [9, 48, 99], ids=["random actions", "learning", "overwriting"])
+@pytest.mark.parametrize("changes", [{}, {"ent_coef": 0.2}], ids=["auto", "fixed"])
+def test_training_goes_on_from_its_state_bit_for_bit(at: int, changes: dict) -> None:
+    whole, half, again = stated(**changes), stated(**changes), stated(**changes)
+    stop = Stop(at)
+    half.set_random_seed(3)
+    half.learn(120, callback=stop)
+    again.learn(12)  # a state of its own, all of which must go
+    restore(again, *stop.taken)
+    again.learn(120 - at, reset_num_timesteps=False)
+    whole.set_random_seed(3)
+    whole.learn(120)
+    assert again.num_timesteps == whole.num_timesteps and again._n_updates == whole._n_updates
+    assert same_state(again.policy, whole.policy) and again._n_updates > 0
+    ours, theirs = capture(again)[0], capture(whole)[0]
+    assert ours.keys() == theirs.keys()
+    assert {"last_obs/desired_goal", "replay/states", "action_space"} < ours.keys()
+    assert [key for key in ours if not np.array_equal(ours[key], theirs[key])] == []
+
+
+def test_a_state_of_another_buffer_is_refused() -> None:
+    one = stated()
+    one.learn(90)
+    state = capture(one)
+    for other in (stated(buffer_size=30), stated(buffer_size=90)):
+        other.learn(30)
+        with pytest.raises(ValueError, match="give buffer_size and environments of the training"):
+            restore(other, *state)
+
+
+def test_given_noise_acts_as_the_policy_draws() -> None:
+    made, obs = policy(), points(2).reset()
+    assert isinstance(obs, dict)
+    torch.manual_seed(4)
+    drawn = made.predict(obs)[0]
+    torch.manual_seed(4)
+    noise = torch.randn(2, 2).numpy()
+    np.testing.assert_array_equal(made.predict_with(obs, noise), drawn)
+    act = policy_actor(made, deterministic=False)
+    ours, theirs = (act(obs, [np.random.default_rng(s) for s in (1, 2)]) for _ in range(2))
+    assert np.array_equal(ours, theirs) and not np.array_equal(ours[0], ours[1])
+    still = policy_actor(made, deterministic=True)(obs, [])
+    np.testing.assert_array_equal(still, made.predict(obs, deterministic=True)[0])
 
 
 @pytest.mark.slow

@@ -10,6 +10,9 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
+from morphzoo.envs.generators import generator_from_words, generator_words
+
+_KEPT = ("states", "goals", "actions", "ends")
 _OPEN = 0  # end of an episode that goes on: memory that is never touched is never taken
 
 
@@ -174,6 +177,41 @@ class FutureReplayBuffer(ReplayBuffer):
             for key in ("observation", "desired_goal")
         }
         return GoalPairs(observations, self.to_torch(self.actions[slots, envs], copy=False))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that all of it takes once it is full (bytes)."""
+        return sum(getattr(self, name).nbytes for name in _KEPT)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Return all that decides what is drawn and stored next, as plain arrays."""
+        kept = self.size()
+        arrays = {name: getattr(self, name)[:kept].copy() for name in _KEPT}
+        counters = {"starts": self.starts.copy(), "steps": np.array([self.steps])}
+        return {**arrays, **counters, "rng": generator_words(self.rng)}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` returned.
+
+        Raises:
+            ValueError: if it is of a buffer of another size, or of other environments.
+        """
+        steps = int(state["steps"][0])
+        kept = min(steps, self.buffer_size)
+        for name in _KEPT:
+            wanted = (kept, *getattr(self, name).shape[1:])
+            if state[name].shape != wanted:
+                raise ValueError(
+                    f"the replay buffer's {name} are of shape {state[name].shape}, expected "
+                    f"{wanted}: give buffer_size and environments of the training that saved it"
+                )
+        for name in _KEPT:
+            getattr(self, name)[:kept] = state[name]
+            getattr(self, name)[kept:] = 0
+        self.starts[:] = state["starts"]
+        self.steps, self.pos = steps, steps % self.buffer_size
+        self.full = steps >= self.buffer_size
+        self.rng = generator_from_words(state["rng"])
 
     def reset(self) -> None:
         """Forget everything that is stored."""

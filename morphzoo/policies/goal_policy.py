@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
@@ -142,6 +143,22 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
         if deterministic:
             return torch.tanh(mean)
         return torch.tanh(mean + log_std.exp() * torch.randn_like(mean))
+
+    def predict_with(self, observation: Mapping[str, np.ndarray], noise: np.ndarray) -> np.ndarray:
+        """Actions of observations, stretched to the action space's bounds.
+
+        Args:
+            observation: a row an environment.
+            noise: standard normal, float32[B, A].
+
+        Returns:
+            float32[B, A].
+        """
+        self.set_training_mode(False)
+        obs, _ = self.obs_to_tensor(dict(observation))
+        with torch.no_grad():
+            actions, _ = self.act(obs, torch.as_tensor(noise, device=self.device))
+        return self.unscale_action(actions.cpu().numpy())
 
     def value(
         self, observation: torch.Tensor, goal: torch.Tensor, action: torch.Tensor
