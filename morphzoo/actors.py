@@ -45,6 +45,17 @@ def random_actor(action_space: spaces.Box) -> Actor:
     return act
 
 
+def _noise_actor(policy: Any) -> Actor:
+    """Return an actor of a policy that turns observations and standard normal noise to actions."""
+    size = policy.action_space.shape[0]
+
+    def act(observations: Any, generators: Generators) -> np.ndarray:
+        noise = np.stack([rng.standard_normal(size) for rng in generators])
+        return policy.predict_with(observations, noise.astype(np.float32))
+
+    return act
+
+
 def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
     """Return an actor that uses a policy without touching torch's global generator.
 
@@ -78,17 +89,6 @@ def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
             return mean
         noise = np.stack([rng.standard_normal(mean.shape[1]) for rng in generators])
         return mean + std * noise.astype(np.float32)
-
-    return act
-
-
-def _noise_actor(policy: Any) -> Actor:
-    """Return an actor of a policy that turns observations and standard normal noise to actions."""
-    size = policy.action_space.shape[0]
-
-    def act(observations: Any, generators: Generators) -> np.ndarray:
-        noise = np.stack([rng.standard_normal(size) for rng in generators])
-        return policy.predict_with(observations, noise.astype(np.float32))
 
     return act
 
