@@ -48,17 +48,30 @@ def random_actor(action_space: spaces.Box) -> Actor:
     return act
 
 
+def _noise_actor(policy: Any) -> Actor:
+    """Return an actor of a policy that turns observations and standard normal noise to actions."""
+    size = policy.action_space.shape[0]
+
+    def act(observations: Any, generators: Generators) -> np.ndarray:
+        noise = np.stack([rng.standard_normal(size) for rng in generators])
+        return policy.predict_with(observations, noise.astype(np.float32))
+
+    return act
+
+
 def policy_actor(policy: BasePolicy, deterministic: bool) -> Actor:
     """Return an actor that uses a policy without touching torch's global generator.
 
     Args:
-        policy: An SB3 policy. Sampling needs one whose distribution is a plain Gaussian, or one
-            without noise.
+        policy: An SB3 policy. Sampling needs one whose distribution is a plain Gaussian, one
+            that acts by given noise (`predict_with`), or one without noise.
         deterministic: Act by the mean.
 
     Raises:
         ValueError: The policy cannot be sampled from given generators.
     """
+    if not deterministic and hasattr(policy, "predict_with"):
+        return _noise_actor(policy)
     gaussian = isinstance(policy, ActorCriticPolicy) and isinstance(
         policy.action_dist, DiagGaussianDistribution
     )

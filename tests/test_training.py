@@ -354,7 +354,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"policy_kwargs.hidden_size": 7}, "even"),
     ({"algorithm": "sac", "algorithm_kwargs": {}}, "Use 'ppo'"),
     ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, found 'snowflake'"),
+    ({"algorithm": "contrastive", "algorithm_kwargs": {}}, "contrastive-snowflake, found 'snow"),
     ({"policy": "deterministic", "policy_kwargs": {}}, "snowflake, nervenet, mlp, found"),
+    ({"policy": "contrastive", "policy_kwargs": {}}, "snowflake, nervenet, mlp, found"),
+    (
+        {
+            "algorithm": "contrastive",
+            "algorithm_kwargs": {},
+            "policy": "contrastive",
+            "policy_kwargs": {},
+        },
+        "expected a goal environment",
+    ),
     ({"algorithm_kwargs.gama": 0.9}, "Did you mean 'gamma'"),
     ({"algorithm_kwargs.use_sde": True}, "use_sde"),
     ({"algorithm_kwargs.seed": 1}, "seed"),
@@ -433,9 +444,10 @@ def test_script_prints_errors_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_algorithms_are_imported_when_asked_for() -> None:
-    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf"] and len(ALGORITHMS) == 5
+    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf", "contrastive"]
+    assert len(ALGORITHMS) == 6
     names = [ALGORITHMS[name].__name__ for name in ALGORITHMS]
-    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF"]
+    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF", "ContrastiveRL"]
     with pytest.raises(KeyError):
         ALGORITHMS["poo"]
 

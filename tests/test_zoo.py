@@ -12,12 +12,14 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import mujoco
 import numpy as np
 import pytest
 import torch
+from goal_envs import goal_space
 from gymnasium import spaces as gym_spaces
 from huggingface_hub import ModelCard
 from stable_baselines3 import PPO
@@ -27,6 +29,7 @@ from morphzoo import zoo
 from morphzoo.columns import columns_of
 from morphzoo.morphology import MorphologyGraph
 from morphzoo.policies import POLICIES, MlpPolicy, NerveNetPolicy, SnowflakePolicy
+from morphzoo.policies.goal_policy import GoalPolicy
 from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.policies.transferring import policy_schema, transfer
 from morphzoo.results import EpisodeTable, results_document, tables_of, versions
@@ -52,6 +55,16 @@ NON_DEFAULT = {
     "deterministic": {
         "hidden_sizes": [24, 12], "activation": "elu", "squash": False, "normalize": True,
     },
+    "contrastive": {
+        "actor_depth": 96, "critic_depth": 8, "width": 10, "activation": "relu",
+        "norm": "hypersphere", "final_norm": True, "residual": "mean",
+        "block_init": "identity", "repr_dim": 5, "energy": "cosine",
+    },
+    "contrastive-snowflake": {
+        "hidden_size": 16, "num_layers": 3, "root_links": True, "fused": False,
+        "freeze": ["update"], "normalize": False, "goal_depth": 8, "goal_width": 72,
+        "repr_dim": 6, "energy": "l2",
+    },
 }  # fmt: skip
 
 
@@ -65,10 +78,19 @@ def make_spaces(num_legs: int) -> tuple[gym_spaces.Space, gym_spaces.Space]:
 SPACES = {num_legs: make_spaces(num_legs) for num_legs in (6, 8, 20)}
 
 
+def spaces_for(name: str, num_legs: int) -> tuple[gym_spaces.Space, gym_spaces.Space]:
+    """What a policy of this name reads of a body: with a goal of two numbers, if it is asked."""
+    observed, action = SPACES[num_legs]
+    if not issubclass(POLICIES[name], GoalPolicy):
+        return observed, action
+    assert isinstance(observed, gym_spaces.Box)
+    return goal_space(observed), action
+
+
 def make_policy(name: str, num_legs: int = 6, **kwargs):
     """A policy none of whose tensors has its first value."""
     torch.manual_seed(1)
-    policy = POLICIES[name](*SPACES[num_legs], lambda _: 3e-4, **kwargs)
+    policy = POLICIES[name](*spaces_for(name, num_legs), lambda _: 3e-4, **kwargs)
     with torch.no_grad():
         for key, tensor in policy.state_dict().items():
             # Positive: spreads, counts and sums of squares are in it.
@@ -77,9 +99,15 @@ def make_policy(name: str, num_legs: int = 6, **kwargs):
     return policy.eval()
 
 
-def observations(num_legs: int) -> np.ndarray:
-    size = SPACES[num_legs][0].shape
-    return np.random.default_rng(0).normal(size=(5, *size)).astype(np.float32)
+def observations(num_legs: int, name: str = "mlp") -> Any:
+    rng, space = np.random.default_rng(0), spaces_for(name, num_legs)[0]
+
+    def some(space: gym_spaces.Space) -> np.ndarray:
+        return rng.normal(size=(5, *(space.shape or ()))).astype(np.float32)
+
+    if isinstance(space, gym_spaces.Dict):
+        return {key: some(inner) for key, inner in space.items()}
+    return some(space)
 
 
 def assert_same_state(ours, theirs, keys=None) -> None:
@@ -122,7 +150,7 @@ def test_every_policy_has_a_row_without_defaults() -> None:
     every = {key for policy_class in POLICIES.values() for key in policy_keywords(policy_class)}
     assert {key for kwargs in NON_DEFAULT.values() for key in kwargs} == every
     for name, kwargs in NON_DEFAULT.items():
-        defaults = POLICIES[name](*SPACES[6], lambda _: 0.0).kwargs_received
+        defaults = POLICIES[name](*spaces_for(name, 6), lambda _: 0.0).kwargs_received
         assert kwargs.keys() <= policy_keywords(POLICIES[name]).keys()
         assert all(json.loads(json.dumps(defaults[key])) != kwargs[key] for key in kwargs)
 
@@ -143,11 +171,11 @@ def test_keywords_are_found_through_the_bases_and_end_at_ours() -> None:
 def test_same_body_same_policy(name: str, tmp_path: Path) -> None:
     policy = make_policy(name, **NON_DEFAULT[name])
     zoo.save(policy, tmp_path / "policy")
-    loaded = zoo.load(tmp_path / "policy", SPACES[6])
+    loaded = zoo.load(tmp_path / "policy", spaces_for(name, 6))
     assert type(loaded) is type(policy) and not loaded.training
     assert_same_state(loaded, policy)
     assert loaded.transfer_dropped == ()
-    obs = observations(6)
+    obs = observations(6, name)
     actions, _ = policy.predict(obs, deterministic=True)
     assert np.ptp(actions) > 0
     np.testing.assert_array_equal(loaded.predict(obs, deterministic=True)[0], actions)
@@ -166,14 +194,14 @@ def assert_same_training(policy, loaded, obs: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("num_legs", [8, 20])
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "contrastive"])
 def test_another_body_has_the_same_weights(name: str, num_legs: int, tmp_path: Path) -> None:
     policy = make_policy(name, **NON_DEFAULT[name])
     zoo.save(policy, tmp_path / "policy")
-    loaded = zoo.load(tmp_path / "policy", SPACES[num_legs])
+    loaded = zoo.load(tmp_path / "policy", spaces_for(name, num_legs))
     direct, dropped = transfer(
         type(policy), policy.state_dict(), policy_schema(policy), policy.kwargs_received,
-        *SPACES[num_legs],
+        *spaces_for(name, num_legs),
     )  # fmt: skip
     assert loaded.transfer_dropped == tuple(dropped)
     kept = set(direct.state_dict()) - set(dropped)
@@ -185,8 +213,27 @@ def test_another_body_has_the_same_weights(name: str, num_legs: int, tmp_path: P
         assert all(torch.equal(loaded.state_dict()[key], state[key]) for key in same)
     flat_head = NON_DEFAULT[name].get("value_head", "mlp") == "mlp"
     assert bool(dropped) == (flat_head and issubclass(POLICIES[name], GraphPolicy))
-    actions, _ = loaded.predict(observations(num_legs), deterministic=True)
+    actions, _ = loaded.predict(observations(num_legs, name), deterministic=True)
     assert actions.shape == (5, *SPACES[num_legs][1].shape) and np.isfinite(actions).all()
+
+
+def test_flat_goal_policies_run_on_their_own_body_alone(tmp_path: Path) -> None:
+    zoo.save(make_policy("contrastive"), tmp_path / "policy")
+    with pytest.raises(zoo.CheckpointError, match="of 133 observed numbers and 16 motors; .* 22"):
+        zoo.load(tmp_path / "policy", spaces_for("contrastive", 8))
+    with pytest.raises(zoo.CheckpointError, match="expected a goal environment"):
+        zoo.load(tmp_path / "policy", SPACES[6])
+
+
+@pytest.mark.parametrize("depth", [12, 4 * 10**12])
+def test_layers_that_the_weights_do_not_have_are_refused(depth: int, tmp_path: Path) -> None:
+    """Before networks that deep are built; 96 layers of 10 units are sound (`NON_DEFAULT`)."""
+    folder = zoo.save(make_policy("contrastive"), tmp_path / "policy")
+    config = json.loads((folder / "config.json").read_bytes())
+    config["policy_kwargs"]["critic_depth"] = depth
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(zoo.CheckpointError, match=rf"critic_depth of .*\(4, 2, 256.*found {depth}"):
+        zoo.load(folder, spaces_for("contrastive", 6))
 
 
 def test_a_loaded_policy_is_saved_as_it_was(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ GUIDES = {
     "Your own policy": "own-policy.md",
     "Policy-conditioned values": "epvf.md",
     "Weight space": "weight_space.md",
+    "Reaching goals": "contrastive.md",
     "Training": "training.md",
     "Scoring zero-shot transfer": "transfer.md",
     "Checkpoints": "checkpoints.md",

@@ -152,7 +152,7 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
             kwargs = {**spec.kwargs, "max_episode_steps": _limited(limit, env)}
             kwargs.pop("render_mode", None)
             return VectorRows(gym.make_vec(spec.id, wanted, "vector_entry_point", **kwargs))
-    for limit in _time_limits(env):
+    for limit in time_limits(env):
         _limited(limit, env)
     return VecEnvRows(env)
 
@@ -169,7 +169,7 @@ def _time_limit(env: gym.Env) -> int | None:
     return min(limits) if limits else None
 
 
-def _time_limits(env: VecEnv) -> list[int | None]:
+def time_limits(env: VecEnv) -> list[int | None]:
     """Return the limit of each environment, as far as it says: by its wrapper, else by its spec."""
     inner: Any = env.unwrapped
     if isinstance(inner, DummyVecEnv):

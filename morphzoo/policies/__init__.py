@@ -1,6 +1,8 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
 from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.contrastive import ContrastivePolicy
+from morphzoo.policies.contrastive_graph import ContrastiveSnowflakePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.nervenet import NerveNetPolicy
@@ -12,10 +14,14 @@ POLICIES = {
     "nervenet": NerveNetPolicy,
     "mlp": MlpPolicy,
     "deterministic": DeterministicPolicy,
+    "contrastive": ContrastivePolicy,
+    "contrastive-snowflake": ContrastiveSnowflakePolicy,
 }
 
 __all__ = [
     "POLICIES",
+    "ContrastivePolicy",
+    "ContrastiveSnowflakePolicy",
     "DeterministicPolicy",
     "MlpPolicy",
     "NerveNetPolicy",

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from gymnasium import spaces
 
+from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
+from morphzoo.policies.goal_policy import GoalPolicy
 from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.schema import by_name_or_type, flat_columns, motor_nodes
 from morphzoo.spaces import graph_of
 
-ZooPolicy = GraphPolicy | DeterministicPolicy
+ZooPolicy = GraphPolicy | DeterministicPolicy | GoalPolicy
 State = Mapping[str, torch.Tensor]
 
 
@@ -90,7 +92,17 @@ def load_transferred(policy: ZooPolicy, state: State, schema: Mapping[str, Any])
     here = policy_schema(policy)
     state, own = dict(state), policy.state_dict()
     dropped: list[str] = []
-    if {k: here[k] for k in ("columns", "motors")} != {k: schema[k] for k in ("columns", "motors")}:
+    moved = {k: here[k] for k in ("columns", "motors")} != {
+        k: schema[k] for k in ("columns", "motors")
+    }
+    if moved and isinstance(policy, ContrastivePolicy):
+        raise ValueError(
+            f"a ContrastivePolicy knows a body as a list of numbers, and runs on the one that it "
+            f"was trained on alone, of {len(schema['columns'])} observed numbers and "
+            f"{len(schema['motors'])} motors; this one has {len(here['columns'])} and "
+            f"{len(here['motors'])}, or others"
+        )
+    if moved:
         if isinstance(policy, GraphPolicy) and not policy.value.transfers:
             dropped = [key for key in own if key.startswith("value.")]
             state.update({key: own[key] for key in dropped})

@@ -20,6 +20,7 @@ __all__ = ["build_model", "train"]
 
 _MARGIN = 20_000_000  # bytes kept free for curve, cards and logs
 _COPIES = 12  # weights, Adam's two moments, in two states, `best` in each, `best` and `final`
+_STATES = 2  # at once, each with the replay buffer if there is one
 
 
 def train(
@@ -92,7 +93,9 @@ def train(
 def needed_bytes(model: Any) -> int:
     """Return the room on disk that the folder of a model's run will take at most (bytes)."""
     weights = sum(t.numel() * t.element_size() for t in model.policy.state_dict().values())
-    return _COPIES * weights + _MARGIN
+    buffer = getattr(model, "replay_buffer", None)
+    kept = 0 if buffer is None else _STATES * buffer.nbytes
+    return _COPIES * weights + kept + _MARGIN
 
 
 @contextlib.contextmanager

@@ -123,7 +123,8 @@ def update_values(model: Any) -> dict[str, float | int]:
     for column, name in extra_columns(model).items():
         if name in logged:
             values[column] = float(logged[name])
-    values["learning_rate"] = float(logged["train/learning_rate"])
+    if "train/learning_rate" in logged:  # not before learning starts
+        values["learning_rate"] = float(logged["train/learning_rate"])
     if model.ep_info_buffer:
         for column, key in (("return_mean", "r"), ("length_mean", "l")):
             values[column] = float(np.mean([float(info[key]) for info in model.ep_info_buffer]))

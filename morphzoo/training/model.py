@@ -11,10 +11,13 @@ import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from morphzoo.algorithms import ALGORITHMS
+from morphzoo.algorithms.contrastive import ContrastiveRL
 from morphzoo.algorithms.population import PopulationAlgorithm
 from morphzoo.algorithms.schedules import ExponentialSchedule
 from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES, DeterministicPolicy
+from morphzoo.policies.goal_policy import GoalPolicy
+from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.recipe import Recipe, did_you_mean
 from morphzoo.sb3 import make_vec_env
 from morphzoo.zoo.keywords import policy_keywords
@@ -92,10 +95,11 @@ def _schedule(rate: float, kind: str) -> Callable[[float], float]:
 
 def _check_algorithm(recipe: Recipe, algorithm: type) -> None:
     """Raise ValueError where a keyword is unknown or the algorithm cannot be continued."""
-    if not issubclass(algorithm, OnPolicyAlgorithm | PopulationAlgorithm):
+    if not issubclass(algorithm, OnPolicyAlgorithm | PopulationAlgorithm | ContrastiveRL):
         raise ValueError(
-            f"algorithm '{recipe.algorithm}' cannot be trained from a recipe: the policies are "
-            "actor-critics for on-policy algorithms, and a replay buffer is not saved. Use 'ppo'"
+            f"algorithm '{recipe.algorithm}' cannot be trained from a recipe, whose runs go on bit "
+            "for bit: its replay buffer is not part of their state. Use 'ppo', or 'contrastive' "
+            "where there is a goal"
         )
     if issubclass(algorithm, PopulationAlgorithm):
         known = ["learning_rate", *policy_keywords(algorithm)]
@@ -112,21 +116,19 @@ def _check_algorithm(recipe: Recipe, algorithm: type) -> None:
 
 def _check_policy(policy: type, algorithm: type, recipe: Recipe) -> None:
     """Raise ValueError where an algorithm cannot train policies of this kind."""
-    searched = issubclass(algorithm, PopulationAlgorithm)
-    if searched != issubclass(policy, DeterministicPolicy):
-        fitting = [
-            name
-            for name, other in POLICIES.items()
-            if searched == issubclass(other, DeterministicPolicy)
-        ]
+    kinds = {PopulationAlgorithm: DeterministicPolicy, ContrastiveRL: GoalPolicy}
+    fits = [kind for base, kind in kinds.items() if issubclass(algorithm, base)]
+    kind: type = fits[0] if fits else GraphPolicy
+    if not issubclass(policy, kind):
+        fitting = [name for name, other in POLICIES.items() if issubclass(other, kind)]
         raise ValueError(
             f"algorithm '{recipe.algorithm}' trains policies of {', '.join(fitting)}, found "
             f"'{recipe.policy}'"
         )
-    if searched and recipe.log_std_bound:
+    if kind is not GraphPolicy and recipe.log_std_bound:
         raise ValueError(
-            f"'log_std_bound' bounds the noise of actions, and '{recipe.policy}' has none: leave "
-            "it out"
+            f"'log_std_bound' bounds a policy's log_std, and '{recipe.policy}' has none: leave it "
+            "out"
         )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.save_util import recursive_getattr
+
+from morphzoo.envs.generators import generator_from_words, generator_words
 
 Arrays = dict[str, np.ndarray]
 
@@ -25,9 +29,45 @@ def array_of(tensor: torch.Tensor) -> np.ndarray:
 def _others(model: Any) -> dict[str, Any]:
     """Return what a model saves by its state dict besides the policy and its optimizer."""
     names, _ = model._get_torch_save_params()
-    parts = {name: getattr(model, name) for name in names if "." not in name and name != "policy"}
-    own = model.policy.optimizer
+    parts = {name: recursive_getattr(model, name) for name in names if name != "policy"}
+    own = getattr(model.policy, "optimizer", None)
     return {name: part for name, part in parts.items() if part is not own}
+
+
+def observation_arrays(observation: np.ndarray | Mapping[str, np.ndarray]) -> Arrays:
+    """Return an observation as arrays by name; a Dict's entries as `last_obs/<key>`."""
+    if isinstance(observation, Mapping):
+        return {f"last_obs/{key}": np.asarray(value) for key, value in observation.items()}
+    return {"last_obs": np.asarray(observation)}
+
+
+def observation_of(arrays: Arrays) -> Any:
+    """Return the observation that `observation_arrays` wrote."""
+    if "last_obs" in arrays:
+        return arrays["last_obs"].copy()
+    return {key: value.copy() for key, value in part_of(arrays, "last_obs").items()}
+
+
+def replay_arrays(model: Any) -> Arrays:
+    """Return a model's replay buffer, and the generator of its first, random actions."""
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is None:
+        return {}
+    words = generator_words(model.action_space.np_random)
+    return {f"replay/{name}": array for name, array in buffer.get_state().items()} | {
+        "action_space": words
+    }
+
+
+def restore_replay(model: Any, arrays: Arrays) -> None:
+    """Load what `replay_arrays` returned.
+
+    Raises:
+        ValueError: if the buffer is of another size or kind.
+    """
+    if "action_space" in arrays:
+        model.replay_buffer.set_state(part_of(arrays, "replay"))
+        model.action_space._np_random = generator_from_words(arrays["action_space"])
 
 
 def others_state(model: Any) -> tuple[Arrays, dict[str, list[dict[str, Any]]]]:

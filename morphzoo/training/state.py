@@ -19,11 +19,15 @@ from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
 from morphzoo.training.parts import (
     Arrays,
     array_of,
+    observation_arrays,
+    observation_of,
     optimizer_state,
     others_state,
     part_of,
+    replay_arrays,
     restore_optimizer,
     restore_others,
+    restore_replay,
 )
 
 FORMAT = 1
@@ -32,10 +36,11 @@ _PLAIN = (bool, int, float)
 
 
 def capture(model: Any) -> tuple[Arrays, dict[str, Any]]:
-    """Read the state of an on-policy SB3 model, or a search for policies, between two rollouts.
+    """Read the state of a model between two rollouts.
 
-    Between rollouts the rollout buffer holds nothing that is still needed, so it is left out. What
-    else a model saves by its state dict (a critic, its optimizer, a buffer of policies) is in it.
+    Between rollouts a rollout buffer holds nothing that is still needed, so it is left out. A
+    replay buffer, and what else a model saves by its state dict (a critic, its optimizer, a buffer
+    of policies), is in it.
 
     Args:
         model: The model; its environment has `get_state() -> dict[str, np.ndarray]`.
@@ -44,13 +49,15 @@ def capture(model: Any) -> tuple[Arrays, dict[str, Any]]:
         Named arrays (policy with its normaliser, optimizer, environments, last observations,
         episode statistics, generators), and plain JSON values (counters, optimizer groups).
     """
-    optimizer, groups = optimizer_state(model.policy.optimizer)
+    own = getattr(model.policy, "optimizer", None)
+    optimizer, groups = ({}, []) if own is None else optimizer_state(own)
     arrays = {
         **{f"policy/{name}": array_of(value) for name, value in model.policy.state_dict().items()},
         **{f"optimizer/{name}": array for name, array in optimizer.items()},
         **{f"env/{name}": np.asarray(value) for name, value in model.env.get_state().items()},
         **{f"generators/{name}": array for name, array in generators().items()},
-        "last_obs": np.asarray(model._last_obs),
+        **observation_arrays(model._last_obs),
+        **replay_arrays(model),
         "last_episode_starts": np.asarray(model._last_episode_starts),
         "success": np.asarray(list(model.ep_success_buffer), dtype=np.float64),
     }
@@ -90,15 +97,17 @@ def restore(model: Any, arrays: Arrays, counters: dict[str, Any]) -> None:
             name: torch.from_numpy(array) for name, array in part_of(arrays, "policy").items()
         }
         model.policy.load_state_dict(policy, strict=True)
-        restore_optimizer(
-            model.policy.optimizer, part_of(arrays, "optimizer"), counters["optimizer_groups"]
-        )
+        if counters["optimizer_groups"]:
+            restore_optimizer(
+                model.policy.optimizer, part_of(arrays, "optimizer"), counters["optimizer_groups"]
+            )
         _set_plain_attributes(model.policy, counters["policy_attributes"])
         restore_others(model, part_of(arrays, "others"), counters.get("other_groups", {}))
+        restore_replay(model, arrays)
         model.env.set_state(part_of(arrays, "env"))
     except (RuntimeError, KeyError) as error:
         raise ValueError(f"the training state does not fit this recipe: {error}") from error
-    model._last_obs = arrays["last_obs"].copy()
+    model._last_obs = observation_of(arrays)
     model._last_episode_starts = arrays["last_episode_starts"].copy()
     window = model._stats_window_size
     episodes = zip(*(arrays[f"episodes/{key}"] for key in ("r", "l", "t")), strict=True)

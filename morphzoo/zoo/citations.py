@@ -33,6 +33,22 @@ EPVF = """\
   journal = {arXiv preprint arXiv:2502.11949},
   year    = {2025},
 }"""
+CONTRASTIVE = """\
+@inproceedings{wang2025layers,
+  title     = {1000 Layer Networks for Self-Supervised {RL}: Scaling Depth Can Enable New
+               Goal-Reaching Capabilities},
+  author    = {Wang, Kevin and Javali, Ishaan and Bortkiewicz, Micha{\\l} and Trzci{\\'n}ski, Tomasz
+               and Eysenbach, Benjamin},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2025},
+}"""
+CRL = """\
+@inproceedings{eysenbach2022contrastive,
+  title     = {Contrastive Learning as Goal-Conditioned Reinforcement Learning},
+  author    = {Eysenbach, Benjamin and Zhang, Tianjun and Levine, Sergey and Salakhutdinov, Ruslan},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2022},
+}"""
 PSSVF = """\
 @inproceedings{faccio2021pbvf,
   title     = {Parameter-Based Value Functions},
@@ -60,4 +76,8 @@ ABOUT: dict[str, About] = {
     "nervenet": About(("graph-neural-network",), (NERVENET,)),
     "mlp": About((), (NERVENET,)),  # MLPAA, its baseline
     "deterministic": About(("policy-search",), (PSSVF, EPVF)),
+    "contrastive": About(("goal-conditioned", "contrastive-rl"), (CONTRASTIVE, CRL)),
+    "contrastive-snowflake": About(
+        ("goal-conditioned", "contrastive-rl", "graph-neural-network"), (CONTRASTIVE, SNOWFLAKE)
+    ),
 }

@@ -93,6 +93,25 @@ def check_sizes(
             refuse(where, expected, f"{name} = {shown(value)}")
 
 
+def check_axes(
+    asked: Mapping[str, tuple[int, str, int]], shapes: Mapping[str, tuple[int, ...]], where: Where
+) -> None:
+    """Refuse sizes that are not those of the tensors that have them.
+
+    Args:
+        asked: Keyword -> its value, the tensor's name, and the axis whose size it is.
+        shapes: Tensor name -> shape.
+        where: What to call the keywords in messages.
+
+    Raises:
+        CheckpointError: A tensor has another size there, or is not there.
+    """
+    for key, (value, name, axis) in asked.items():
+        found = shapes.get(name, ())
+        if len(found) <= axis or found[axis] != value:
+            refuse(where, f"{key} of the tensor {name} of shape {shown(found)}", shown(value))
+
+
 def _numbers(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, int | list[int]]]:
     """Find the whole numbers, and the lists of them, among keywords and in objects in them."""
     for name, value in items:

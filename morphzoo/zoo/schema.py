@@ -15,7 +15,7 @@ import gymnasium as gym
 from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES
 from morphzoo.zoo.json_schema import check_schema
-from morphzoo.zoo.keywords import check_keywords, check_sizes
+from morphzoo.zoo.keywords import check_axes, check_keywords, check_sizes
 from morphzoo.zoo.untrusted import Where, read_json, refuse, shown
 
 CONFIG = "config.json"
@@ -85,7 +85,11 @@ def check_against_weights(
     Raises:
         CheckpointError: The two disagree.
     """
-    check_sizes(config["policy_kwargs"], shapes, f"{os.fspath(where)}: policy_kwargs")
+    kwargs, place = config["policy_kwargs"], f"{os.fspath(where)}: policy_kwargs"
+    exact = getattr(POLICIES[config["policy"]], "sizes_in", {})
+    check_axes({key: (kwargs[key], *exact[key]) for key in exact if key in kwargs}, shapes, place)
+    others = {key: value for key, value in kwargs.items() if key not in exact}
+    check_sizes(others, shapes, place)
     schema = config["policy_schema"]
     types, columns, motors = (len(schema[key]) for key in ("types", "columns", "motors"))
     statistics = types * sum(len(names) for names in schema["features"].values())
