@@ -353,8 +353,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"policy_kwargs.hiden_size": 8}, "hiden_size"),
     ({"policy_kwargs.hidden_size": 7}, "even"),
     ({"algorithm": "sac", "algorithm_kwargs": {}}, "Use 'ppo'"),
-    ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, found 'snowflake'"),
-    ({"policy": "deterministic", "policy_kwargs": {}}, "snowflake, nervenet, mlp, found"),
+    ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, chromatic, found"),
+    (
+        {"policy": "deterministic", "policy_kwargs": {}},
+        "snowflake, nervenet, mlp, chromatic-mlp, found",
+    ),
     ({"algorithm_kwargs.gama": 0.9}, "Did you mean 'gamma'"),
     ({"algorithm_kwargs.use_sde": True}, "use_sde"),
     ({"algorithm_kwargs.seed": 1}, "seed"),

@@ -15,6 +15,7 @@ GUIDES = {
     "Policies and algorithms": "policies.md",
     "Your own policy": "own-policy.md",
     "Policy-conditioned values": "epvf.md",
+    "Chromatic networks": "chromatic.md",
     "Weight space": "weight_space.md",
     "Training": "training.md",
     "Scoring zero-shot transfer": "transfer.md",

@@ -1,6 +1,7 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
 from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.chromatic import ChromaticMlpPolicy, ChromaticPolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.nervenet import NerveNetPolicy
@@ -12,10 +13,14 @@ POLICIES = {
     "nervenet": NerveNetPolicy,
     "mlp": MlpPolicy,
     "deterministic": DeterministicPolicy,
+    "chromatic": ChromaticPolicy,
+    "chromatic-mlp": ChromaticMlpPolicy,
 }
 
 __all__ = [
     "POLICIES",
+    "ChromaticMlpPolicy",
+    "ChromaticPolicy",
     "DeterministicPolicy",
     "MlpPolicy",
     "NerveNetPolicy",

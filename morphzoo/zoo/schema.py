@@ -14,6 +14,7 @@ import gymnasium as gym
 
 from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES
+from morphzoo.zoo.colors import COLOR_KEYWORDS, check_colors, is_colored
 from morphzoo.zoo.json_schema import check_schema
 from morphzoo.zoo.keywords import check_keywords, check_sizes
 from morphzoo.zoo.untrusted import Where, read_json, refuse, shown
@@ -85,7 +86,11 @@ def check_against_weights(
     Raises:
         CheckpointError: The two disagree.
     """
-    check_sizes(config["policy_kwargs"], shapes, f"{os.fspath(where)}: policy_kwargs")
+    keywords = config["policy_kwargs"]
+    if is_colored(config["policy"]):
+        check_colors(config, shapes, f"{os.fspath(where)}: policy_kwargs")
+        keywords = {key: keywords[key] for key in keywords if key not in COLOR_KEYWORDS}
+    check_sizes(keywords, shapes, f"{os.fspath(where)}: policy_kwargs")
     schema = config["policy_schema"]
     types, columns, motors = (len(schema[key]) for key in ("types", "columns", "motors"))
     statistics = types * sum(len(names) for names in schema["features"].values())
