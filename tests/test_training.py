@@ -436,9 +436,9 @@ def test_script_prints_errors_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_algorithms_are_imported_when_asked_for() -> None:
-    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf"] and len(ALGORITHMS) == 5
+    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf", "enas"]
     names = [ALGORITHMS[name].__name__ for name in ALGORITHMS]
-    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF"]
+    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF", "ENAS"]
     with pytest.raises(KeyError):
         ALGORITHMS["poo"]
 

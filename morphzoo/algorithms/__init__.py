@@ -16,6 +16,7 @@ class _Algorithms(Mapping[str, type]):
         "es": ("morphzoo.algorithms.es", "ES"),
         "epvf": ("morphzoo.algorithms.epvf", "EPVF"),
         "pssvf": ("morphzoo.algorithms.pssvf", "PSSVF"),
+        "enas": ("morphzoo.algorithms.enas", "ENAS"),
     }
 
     def __getitem__(self, name: str) -> Any:

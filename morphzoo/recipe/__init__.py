@@ -42,6 +42,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "es": {},
     "epvf": {},
     "pssvf": {},
+    "enas": {},
 }
 
 # Keys that may differ between a run and its continuation: they say where and why, not what.

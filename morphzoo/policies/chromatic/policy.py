@@ -19,7 +19,7 @@ class ChromaticPolicy(DeterministicPolicy):
     """A `DeterministicPolicy` whose weights are entries of one small pool.
 
     Its flat vector of P numbers, `theta`, is the pool and then the biases. `ES`, `EPVF`, `PSSVF`
-    and sb3-contrib's `ARS` search over it with the colouring fixed.
+    and sb3-contrib's `ARS` search over it with the colouring fixed; `ENAS` searches for both.
 
     Source: Song et al., "Reinforcement Learning with Chromatic Networks for Compact Architecture
         Search" (2019): the poster's networks have none, one or two hidden layers of 41 tanh units,
