@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import anatomy, growth, stepping, training, updates
+from benchmarks import anatomy, growth, products, stepping, training, updates
 from benchmarks.measuring import machine
 from benchmarks.report import goals, write_pages
 
@@ -17,6 +17,7 @@ PARTS = {
     "anatomy": (anatomy.run, 15),
     "growth": (growth.run, 5),
     "training": (training.run, 3),
+    "products": (products.run, 9),
     "stepping": (stepping.run, 5),
 }
 

@@ -353,10 +353,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"policy_kwargs.hiden_size": 8}, "hiden_size"),
     ({"policy_kwargs.hidden_size": 7}, "even"),
     ({"algorithm": "sac", "algorithm_kwargs": {}}, "Use 'ppo'"),
-    ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, found 'snowflake'"),
+    ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, chromatic, found"),
     ({"algorithm": "contrastive", "algorithm_kwargs": {}}, "contrastive-snowflake, found 'snow"),
-    ({"policy": "deterministic", "policy_kwargs": {}}, "snowflake, nervenet, mlp, found"),
-    ({"policy": "contrastive", "policy_kwargs": {}}, "snowflake, nervenet, mlp, found"),
+    ({"policy": "deterministic", "policy_kwargs": {}}, "nervenet, mlp, chromatic-mlp, found"),
+    ({"policy": "contrastive", "policy_kwargs": {}}, "nervenet, mlp, chromatic-mlp, found"),
     (
         {
             "algorithm": "contrastive",
@@ -444,10 +444,10 @@ def test_script_prints_errors_without_a_traceback(tmp_path: Path) -> None:
 
 
 def test_algorithms_are_imported_when_asked_for() -> None:
-    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf", "contrastive"]
-    assert len(ALGORITHMS) == 6
+    assert list(ALGORITHMS) == ["ppo", "sac", "es", "epvf", "pssvf", "contrastive", "enas"]
+    assert len(ALGORITHMS) == 7
     names = [ALGORITHMS[name].__name__ for name in ALGORITHMS]
-    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF", "ContrastiveRL"]
+    assert names == ["PPO", "SAC", "ES", "EPVF", "PSSVF", "ContrastiveRL", "ENAS"]
     with pytest.raises(KeyError):
         ALGORITHMS["poo"]
 

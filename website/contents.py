@@ -16,6 +16,7 @@ GUIDES = {
     "Policies and algorithms": "policies.md",
     "Your own policy": "own-policy.md",
     "Policy-conditioned values": "epvf.md",
+    "Chromatic networks": "chromatic.md",
     "Weight space": "weight_space.md",
     "Reaching goals": "contrastive.md",
     "Training": "training.md",

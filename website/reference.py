@@ -31,6 +31,8 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "morphzoo.policies.value_heads",
             "morphzoo.policies.schema",
             "morphzoo.policies.transferring",
+            "morphzoo.policies.chromatic",
+            "morphzoo.policies.chromatic.compactness",
         ),
     ),
     "Zoo": (

@@ -17,6 +17,7 @@ class _Algorithms(Mapping[str, type]):
         "epvf": ("morphzoo.algorithms.epvf", "EPVF"),
         "pssvf": ("morphzoo.algorithms.pssvf", "PSSVF"),
         "contrastive": ("morphzoo.algorithms.contrastive", "ContrastiveRL"),
+        "enas": ("morphzoo.algorithms.enas", "ENAS"),
     }
 
     def __getitem__(self, name: str) -> Any:

@@ -5,22 +5,25 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo.algorithms.centres import OPTIMIZERS, Centres, Generation
+from morphzoo.algorithms.evaluation import evaluate_unperturbed
 from morphzoo.algorithms.generation_log import log_episodes, log_rollout, log_weights
 from morphzoo.algorithms.memory import check_memory
 from morphzoo.algorithms.perturbations import Perturbation
-from morphzoo.algorithms.population_checks import check_population
-from morphzoo.algorithms.rollouts import Episodes, Rows, play
+from morphzoo.algorithms.population_checks import check_population, check_returns
+from morphzoo.algorithms.rollouts import Rows, play
 from morphzoo.algorithms.stages import rows_of
-from morphzoo.algorithms.steps_bar import StepsBar
-from morphzoo.algorithms.streams import EVALUATION, NOISE, Streams
+from morphzoo.algorithms.steps_bar import with_steps_bar
+from morphzoo.algorithms.streams import NOISE, Streams
 from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.chromatic import ChromaticPolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 
 
@@ -78,7 +81,11 @@ class PopulationAlgorithm(BaseAlgorithm):
     #: Plain numbers that a training goes on with, besides Stable-Baselines3's counters.
     state_attributes = ("current",)
     policy: DeterministicPolicy
-    policy_aliases = {"MlpPolicy": DeterministicPolicy, "DeterministicPolicy": DeterministicPolicy}
+    policy_aliases = {
+        "MlpPolicy": DeterministicPolicy,
+        "DeterministicPolicy": DeterministicPolicy,
+        "ChromaticPolicy": ChromaticPolicy,
+    }
 
     def __init__(
         self,
@@ -143,6 +150,11 @@ class PopulationAlgorithm(BaseAlgorithm):
         """Refuse values that do not fit each other."""
         check_population(self)
 
+    @property
+    def _most_rows(self) -> int:
+        """How many policies are played side by side at most."""
+        return max(self.population_size, self.evaluate_episodes)
+
     def _memory(self) -> dict[str, int]:
         """Say what is kept at once, by name (bytes)."""
         row = 4 * self.policy.num_parameters
@@ -161,7 +173,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         check_memory(self._memory(), self.device)
         self.rows: Rows | None = None
         if self.env is not None:
-            self.rows = rows_of(self.env, max(self.population_size, self.evaluate_episodes))
+            self.rows = rows_of(self.env, self._most_rows)
         others = [self._new_policy().theta for _ in range(self.num_policies - 1)]
         thetas = torch.stack([self.policy.theta, *others]).to(self.device)
         self.centres = Centres(thetas, self.weight_clip)
@@ -186,7 +198,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         """Take another environment of the same spaces; see `BaseAlgorithm.set_env`."""
         super().set_env(env, force_reset)
         assert self.env is not None
-        self.rows = rows_of(self.env, max(self.population_size, self.evaluate_episodes))
+        self.rows = rows_of(self.env, self._most_rows)
 
     def learn(
         self,
@@ -223,7 +235,7 @@ class PopulationAlgorithm(BaseAlgorithm):
             self._n_updates += 1
             self.policy.theta = self.centres.thetas[self.current]
             log_weights(self.logger, self.policy.theta, self.weight_clip)
-            self._evaluate()
+            evaluate_unperturbed(self)
             self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         callback.on_training_end()
         return self
@@ -240,8 +252,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.policy.commit()
         self.policy.set_training_mode(False)
         self.centres.thetas.data[self.current] = self.policy.theta
-        generator = self._generator(NOISE)
-        thetas, noise = self.centres.draw(self.perturbation, self.population_size, generator)
+        bank, noise, seeds = self._draw()
 
         def on_step(steps: int) -> bool:
             self.num_timesteps += steps
@@ -250,35 +261,27 @@ class PopulationAlgorithm(BaseAlgorithm):
 
         played = play(
             self.rows,
-            PolicyBank(self.policy, thetas),
-            self.streams.episode_seeds(
-                self._n_updates, len(thetas), self.num_policies, self.perturbation.antithetic
-            ),
+            bank,
+            seeds,
             observe=lambda seen: self.policy.observe(torch.as_tensor(seen, device=self.device)),
             on_step=on_step,
         )
         if played is None:
             return None
         callback.on_rollout_end()
+        check_returns(played.returns)
         returns = torch.as_tensor(played.returns, device=self.device)
         log_episodes(self, played)
         self.current = int(returns.view(self.num_policies, -1).mean(1).argmax())
-        return Generation(thetas, noise, returns)
+        return Generation(bank.thetas, noise, returns)
 
-    def _evaluate(self) -> None:
-        """Play and log the unperturbed policy, if that is due."""
-        if not self.evaluate_every or self._n_updates % self.evaluate_every:
-            return
-        assert self.rows is not None
-        self.policy.set_training_mode(False)
-        bank = PolicyBank(
-            self.policy, self.policy.theta.expand(self.evaluate_episodes, -1).contiguous()
-        )
-        seeds = self.streams.words(self._n_updates, EVALUATION, self.evaluate_episodes)
-        played = play(self.rows, bank, seeds)
-        assert isinstance(played, Episodes)
-        self.logger.record("eval/mean_reward", float(played.returns.mean()))
-        self.logger.record("eval/mean_ep_length", float(played.lengths.mean()))
+    def _draw(self) -> tuple[PolicyBank, torch.Tensor, np.ndarray]:
+        """Draw the policies to play, their noise float32[M, P], and seeds of their episodes."""
+        generator = self._generator(NOISE)
+        thetas, noise = self.centres.draw(self.perturbation, self.population_size, generator)
+        pairs = self.perturbation.antithetic
+        seeds = self.streams.episode_seeds(self._n_updates, len(thetas), self.num_policies, pairs)
+        return PolicyBank(self.policy, thetas), noise, seeds
 
     def _generator(self, stream: int) -> torch.Generator:
         """Return a generator for a stream of this generation."""
@@ -292,8 +295,4 @@ class PopulationAlgorithm(BaseAlgorithm):
 
     def _init_callback(self, callback: Any, progress_bar: bool = False) -> BaseCallback:
         inner = super()._init_callback(callback)
-        if not progress_bar:
-            return inner
-        both = CallbackList([inner, StepsBar()])
-        both.init_callback(self)
-        return both
+        return with_steps_bar(inner, self) if progress_bar else inner

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from morphzoo.algorithms.centres import OPTIMIZERS
 
 
@@ -45,3 +47,20 @@ def at_least(model: Any, least: float, *names: str) -> None:
     for name in names:
         if not getattr(model, name) >= least:
             raise ValueError(f"{name} must be at least {least}, found {getattr(model, name)}")
+
+
+def check_returns(returns: np.ndarray) -> None:
+    """Refuse returns that nothing can be learned from.
+
+    Args:
+        returns: float64[M].
+
+    Raises:
+        ValueError: saying how many are NaN or infinite.
+    """
+    if bad := int(np.count_nonzero(~np.isfinite(returns))):
+        raise ValueError(
+            f"{bad} of {len(returns)} episodes returned NaN or infinity, so no policy can be "
+            "compared: look at the environment's rewards, or make noise_scale or the learning rate "
+            "smaller where policies have grown out of bounds"
+        )

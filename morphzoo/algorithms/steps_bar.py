@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from stable_baselines3.common.callbacks import ProgressBarCallback
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ProgressBarCallback
 
 
 class StepsBar(ProgressBarCallback):
@@ -15,3 +17,10 @@ class StepsBar(ProgressBarCallback):
     def _on_step(self) -> bool:
         self.pbar.update(self.model.num_timesteps - self._start - self.pbar.n)
         return True
+
+
+def with_steps_bar(callback: BaseCallback, model: Any) -> BaseCallback:
+    """Return a model's callback and a bar beside it, ready to be called."""
+    both = CallbackList([callback, StepsBar()])
+    both.init_callback(model)
+    return both

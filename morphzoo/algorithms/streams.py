@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-NOISE, EPISODES, EVALUATION, BATCHES, CRITIC = range(5)
+NOISE, EPISODES, EVALUATION, BATCHES, CRITIC, COLORS, EXACT = range(7)
 
 
 class Streams:

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--recipe", help="bundled recipe (snowflake-centipede-6) or a JSON file")
     add("--env", help="body to train on, such as morphzoo/Centipede-6")
     add("--policy", help="snowflake, nervenet or mlp; deterministic for --algorithm es or epvf")
-    add("--algorithm", help="ppo (default), es, epvf or pssvf")
+    add("--algorithm", help="ppo (default), es, epvf, pssvf or enas")
     add("--steps", type=int)
     add("--seed", type=int)
     add("--n-envs", type=int)

@@ -1,6 +1,7 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
 from morphzoo.policies.bank import PolicyBank
+from morphzoo.policies.chromatic import ChromaticMlpPolicy, ChromaticPolicy
 from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.contrastive_graph import ContrastiveSnowflakePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
@@ -14,12 +15,16 @@ POLICIES = {
     "nervenet": NerveNetPolicy,
     "mlp": MlpPolicy,
     "deterministic": DeterministicPolicy,
+    "chromatic": ChromaticPolicy,
+    "chromatic-mlp": ChromaticMlpPolicy,
     "contrastive": ContrastivePolicy,
     "contrastive-snowflake": ContrastiveSnowflakePolicy,
 }
 
 __all__ = [
     "POLICIES",
+    "ChromaticMlpPolicy",
+    "ChromaticPolicy",
     "ContrastivePolicy",
     "ContrastiveSnowflakePolicy",
     "DeterministicPolicy",

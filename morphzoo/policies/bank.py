@@ -38,9 +38,13 @@ class PolicyBank:
         self.policy = policy
         self.thetas = thetas
         self._activation = ACTIVATIONS[policy.activation]()
-        parts = list(MlpLayout(policy.sizes).split(thetas).values())
+        parts = list(MlpLayout(policy.sizes).split(self._dense()).values())
         self._layers = list(zip(parts[::2], parts[1::2], strict=True))  # weights, biases
         self._turned: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def _dense(self) -> torch.Tensor:
+        """Return the parameters as those of dense layers, `float32[M, ...]`."""
+        return self.policy.expand(self.thetas)
 
     def __len__(self) -> int:
         """Return M."""

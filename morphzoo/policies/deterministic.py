@@ -87,7 +87,7 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
         super().__init__(observation_space, action_space, squash_output=squash and boxed)
         self.sizes = (inputs, *self.hidden_sizes, outputs)
         self.normalize = normalize
-        self.actor = perceptron(self.sizes, activation)
+        self.actor = self.make_actor()
         self.num_parameters = sum(parameter.numel() for parameter in self.actor.parameters())
         self.graph = None
         self.reader: NodeReader | ColumnReader = ColumnReader(inputs)
@@ -98,6 +98,14 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
             self.schema.check(self.graph)
             self.reader = NodeReader(self.graph, self.schema, GraphTopology(self.graph))
         self.normalizer = NodeNormalizer(self.reader.num_statistics)
+
+    def make_actor(self) -> Any:
+        """Build what maps observations to the last layer's values."""
+        return perceptron(self.sizes, self.activation)
+
+    def expand(self, thetas: torch.Tensor) -> torch.Tensor:
+        """Write flat vectors `float32[M, P]` as dense layers, in the order of `MlpLayout`."""
+        return thetas
 
     @property
     def theta(self) -> torch.Tensor:

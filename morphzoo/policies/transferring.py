@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from gymnasium import spaces
 
+from morphzoo.policies.chromatic import ChromaticMlpPolicy, ChromaticPolicy
+from morphzoo.policies.chromatic.transferring import placed_colors
 from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.goal_policy import GoalPolicy
@@ -108,7 +110,9 @@ def load_transferred(policy: ZooPolicy, state: State, schema: Mapping[str, Any])
             state.update({key: own[key] for key in dropped})
         if isinstance(policy, GraphPolicy) and policy.log_std_mode == "motor":
             state["log_std"] = _mean_rows(state["log_std"], _motor_rows(here, schema), policy)
-        if isinstance(policy, MlpPolicy | DeterministicPolicy):
+        if isinstance(policy, ChromaticPolicy | ChromaticMlpPolicy):
+            state.update(placed_colors(policy.actor, state, here, schema))
+        elif isinstance(policy, MlpPolicy | DeterministicPolicy):
             state.update(_assign_activations(policy, state, here, schema))
     wrong = sorted(
         name

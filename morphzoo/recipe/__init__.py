@@ -43,6 +43,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "epvf": {},
     "pssvf": {},
     "contrastive": {},
+    "enas": {},
 }
 
 # Keys that may differ between a run and its continuation: they say where and why, not what.

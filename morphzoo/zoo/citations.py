@@ -57,6 +57,15 @@ PSSVF = """\
   year      = {2021},
 }"""
 
+CHROMATIC = """\
+@article{song2019chromatic,
+  title   = {Reinforcement Learning with Chromatic Networks for Compact Architecture Search},
+  author  = {Song, Xingyou and Choromanski, Krzysztof and Parker-Holder, Jack and Tang, Yunhao and
+             Gao, Wenbo and Pacchiano, Aldo and Sarlos, Tamas and Jain, Deepali and Yang, Yuxiang},
+  journal = {arXiv preprint arXiv:1907.06511},
+  year    = {2019},
+}"""
+
 
 class About(NamedTuple):
     """What a card says of a policy's kind.
@@ -80,4 +89,6 @@ ABOUT: dict[str, About] = {
     "contrastive-snowflake": About(
         ("goal-conditioned", "contrastive-rl", "graph-neural-network"), (CONTRASTIVE, SNOWFLAKE)
     ),
+    "chromatic": About(("policy-search", "weight-sharing"), (CHROMATIC,)),
+    "chromatic-mlp": About(("weight-sharing",), (CHROMATIC,)),
 }

@@ -14,6 +14,7 @@ import gymnasium as gym
 
 from morphzoo.envs.ids import own_ids
 from morphzoo.policies import POLICIES
+from morphzoo.zoo.colors import COLOR_KEYWORDS, check_colors, is_colored
 from morphzoo.zoo.json_schema import check_schema
 from morphzoo.zoo.keywords import check_axes, check_keywords, check_sizes
 from morphzoo.zoo.untrusted import Where, read_json, refuse, shown
@@ -85,11 +86,15 @@ def check_against_weights(
     Raises:
         CheckpointError: The two disagree.
     """
-    kwargs, place = config["policy_kwargs"], f"{os.fspath(where)}: policy_kwargs"
+    keywords, place = config["policy_kwargs"], f"{os.fspath(where)}: policy_kwargs"
+    if is_colored(config["policy"]):
+        check_colors(config, shapes, place)
+        keywords = {key: keywords[key] for key in keywords if key not in COLOR_KEYWORDS}
     exact = getattr(POLICIES[config["policy"]], "sizes_in", {})
-    check_axes({key: (kwargs[key], *exact[key]) for key in exact if key in kwargs}, shapes, place)
-    others = {key: value for key, value in kwargs.items() if key not in exact}
-    check_sizes(others, shapes, place)
+    check_axes(
+        {key: (keywords[key], *exact[key]) for key in exact if key in keywords}, shapes, place
+    )
+    check_sizes({key: keywords[key] for key in keywords if key not in exact}, shapes, place)
     schema = config["policy_schema"]
     types, columns, motors = (len(schema[key]) for key in ("types", "columns", "motors"))
     statistics = types * sum(len(names) for names in schema["features"].values())

@@ -20,7 +20,8 @@ TENSORS_LIMIT = 10_000
 AXES_LIMIT = 4
 
 # Policies hold parameters and statistics in these; 16-bit and 8-bit floats would load rounded.
-ITEM_SIZES = {"F32": 4, "F64": 8, "I64": 8, "I32": 4, "BOOL": 1}
+# Colours of edges are unsigned.
+ITEM_SIZES = {"F32": 4, "F64": 8, "I64": 8, "I32": 4, "U16": 2, "U8": 1, "BOOL": 1}
 
 # Last part of a tensor's name -> its smallest legal value. Statistics outside would turn a policy's
 # observations into something else without an error.
@@ -155,11 +156,16 @@ def check_values(state: Mapping[str, torch.Tensor], path: Path) -> None:
             found = f"{int((~tensor.isfinite()).sum()):,} NaN or infinite ones in {shown(name)}"
             remedy = "The training that wrote it has diverged; use an earlier checkpoint"
             refuse(path, "finite numbers", found, remedy)
-        last, lowest = name.rsplit(".", 1)[-1], float(tensor.min())
+        last, lowest = name.rsplit(".", 1)[-1], _minimum(tensor)
         if last in _POSITIVE and lowest <= 0:
             refuse(path, f"{shown(name)} above 0", f"{lowest:g}")
         if last in _LOWEST and lowest < _LOWEST[last]:
             refuse(path, f"{shown(name)} of at least {_LOWEST[last]:g}", f"{lowest:g}")
+
+
+def _minimum(tensor: torch.Tensor) -> float:
+    """Return the smallest value; torch knows none of unsigned 16-bit numbers."""
+    return float((tensor.int() if tensor.dtype == torch.uint16 else tensor).min())
 
 
 def _header(file: BinaryIO, size: int, path: Path) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,25 @@
+"""Chromatic networks: policies whose edges share the weights of one small pool."""
+
+from morphzoo.policies.chromatic.actor_critic import ChromaticMlpPolicy
+from morphzoo.policies.chromatic.bank import ChromaticBank
+from morphzoo.policies.chromatic.coloring import COLORINGS, Coloring
+from morphzoo.policies.chromatic.compressing import (
+    kmeans_policy,
+    pruned_policy,
+    unstructured_policy,
+)
+from morphzoo.policies.chromatic.linear import ChromaticLinear, ChromaticNetwork
+from morphzoo.policies.chromatic.policy import ChromaticPolicy
+
+__all__ = [
+    "COLORINGS",
+    "ChromaticBank",
+    "ChromaticLinear",
+    "ChromaticMlpPolicy",
+    "ChromaticNetwork",
+    "ChromaticPolicy",
+    "Coloring",
+    "kmeans_policy",
+    "pruned_policy",
+    "unstructured_policy",
+]
