@@ -149,13 +149,16 @@ def locked(folder: PathLike, *, wait: bool = True) -> Iterator[None]:
 
 
 def delete_unfinished(folder: PathLike) -> None:
-    """Delete the files that killed writes of here left in a folder and below.
+    """Delete the files and folders that killed writes of here left in a folder and below.
 
     Args:
         folder: The folder; no other process writes there.
     """
-    for left in Path(folder).rglob(f"{_ASIDE}*"):
-        left.unlink(missing_ok=True)
+    for left in sorted(Path(folder).rglob(f"{_ASIDE}*")):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def check_writable(folder: PathLike, needed_bytes: int = 0) -> Path:

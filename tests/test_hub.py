@@ -23,6 +23,7 @@ from morphzoo.testing.faults import Fault
 from morphzoo.testing.hub import HubServer
 from morphzoo.transfer import evaluate
 from morphzoo.zoo import address, pins, remote
+from morphzoo.zoo.card import addressed
 from morphzoo.zoo.pinning import pin
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,22 @@ def test_publish_pull_evaluate_over_http(
 
 
 # What travels.
+
+
+def test_a_published_card_loads_it_from_there(server: HubServer, checkpoint: Path) -> None:
+    """Whatever the folder's name is, and from whichever repository it is published on."""
+    card = (checkpoint / "README.md").read_text()
+    assert card.count('zoo.load("legs", env)') == 1
+    zoo.push(checkpoint, REPO, endpoint=server.url)
+    folder = zoo.pull(REPO, endpoint=server.url)
+    there = (folder / "README.md").read_text()
+    assert there == card.replace('zoo.load("legs", env)', 'zoo.load("user/legs", env)')
+    zoo.push(folder, "user/copy", endpoint=server.url)
+    again = zoo.pull("user/copy", endpoint=server.url) / "README.md"
+    assert again.read_text() == there.replace('"user/legs"', '"user/copy"')
+    (checkpoint / "README.md").write_text("no program of ours\n")
+    commit = zoo.push(checkpoint, REPO, endpoint=server.url).revision
+    assert server.hub.read(REPO, commit, "README.md") == b"no program of ours\n"
 
 
 def test_only_a_checkpoints_own_files_travel(
@@ -265,7 +282,9 @@ def pinned(server: HubServer, checkpoint: Path, tmp_path: Path, monkeypatch: pyt
     """A table of pins like the shipped one, with an entry in it."""
     monkeypatch.setenv("MORPHZOO_HUB", server.url)
     commit = zoo.push(checkpoint, REPO).revision
-    sums = {n: hashlib.sha256((checkpoint / n).read_bytes()).hexdigest() for n in sorted(PULLED)}
+    files = {name: (checkpoint / name).read_bytes() for name in sorted(PULLED)}
+    files["README.md"] = addressed(files["README.md"], REPO)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     table = {"far-legs": {"repo": REPO, "revision": commit, "sha256": sums}}
     monkeypatch.setattr(pins, "PINS", tmp_path / "pins.json")
 

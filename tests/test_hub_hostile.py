@@ -180,6 +180,8 @@ PUSH_ROWS = (
     Row("an unknown token", "push", given(token="hf_" + "z" * 30), "does not know you"),
     Row("a token in the card", "push", written("README.md", f"use {TOKEN}"), "like a token"),
     Row("no card to push", "push", missing("README.md"), "expected a card"),
+    Row("a card of other letters", "push",
+        lambda s, f: no((f / "README.md").write_bytes(b"\xff")), "expected text in UTF-8"),
     Row("no config to push", "push", missing("config.json"), "none that can be opened"),
     Row("config of code", "push", written("config.json", '{"policy": "os.system"}'), "format_v"),
     Row("weights of text", "push", written("model.safetensors", "os.system('x')"), "rs header"),

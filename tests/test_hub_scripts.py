@@ -21,6 +21,7 @@ from morphzoo import zoo
 from morphzoo.folder_hub import FolderHub
 from morphzoo.testing.faults import Fault
 from morphzoo.testing.hub import HubServer
+from morphzoo.zoo.card import addressed
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -59,7 +60,13 @@ def test_publish_and_download_as_programs(
     assert folder == again and Path(folder).name == commit
     assert Path(folder).is_relative_to(tmp_path / "home")
     sent = {name: (checkpoint / name).read_bytes() for name in files_of(Path(folder))}
+    sent["README.md"] = addressed(sent["README.md"], REPO)
     assert files_of(Path(folder)) == sent and len(sent) == 3
+    # The program of the card, as a reader of the hub's page copies it.
+    (program,) = re.findall(r"```python\n(.*?)```", sent["README.md"].decode(), re.S)
+    assert f'zoo.load("{REPO}", env)' in program
+    shape = "print(action.shape, policy.transfer_dropped)"
+    assert run([sys.executable, "-c", program + shape], env, tmp_path) == "(10,) ()\n"
 
 
 def test_a_script_says_what_is_wrong_in_one_line(
@@ -114,6 +121,59 @@ def test_a_killed_pull_is_repeated_cleanly(
     assert files_of(folder).keys() == {"config.json", "model.safetensors", "README.md"}
     assert [f.relative_to(folder.parent).parts[0] for f in leftovers(cache)].count("refs.json") == 1
     assert list(cache.rglob(".part-*")) == []
+
+
+def test_a_killed_push_is_repeated_cleanly(
+    server: HubServer, checkpoint: Path, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Killed while the hub has all of the commit and has not answered yet."""
+    server.faults[:] = [Fault("stall", "/commit/")]
+    env = {**clean_env, "HF_ENDPOINT": server.url, "HF_HUB_DOWNLOAD_TIMEOUT": "300"}
+    command = [*script("publish"), str(checkpoint), REPO, "--tag", "v1"]
+    process = subprocess.Popen(command, env=env, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        assert server.struck.wait(280), "it did not come as far as the commit"
+    finally:
+        process.kill()
+        process.wait(60)
+    assert server.hub.state(REPO) == {"private": False, "branches": {}, "tags": {}, "pulls": {}}
+    server.faults.clear()
+    published = zoo.push(checkpoint, REPO, tag="v1", endpoint=server.url)
+    assert server.hub.state(REPO)["tags"] == {"v1": published.revision}
+    assert server.hub.commit_of(REPO, published.revision).parent is None
+
+
+@pytest.mark.parametrize("call", range(1, 4))
+def test_an_interrupted_pull_is_repeated_cleanly(
+    call: int, server: HubServer, checkpoint: Path, online: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at each of its renames, the cache has all of a commit or nothing of it."""
+    commit = zoo.push(checkpoint, REPO, endpoint=server.url).revision
+    real, calls = os.replace, []
+
+    def stopping(*args: str) -> None:
+        calls.append(args)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        real(*args)
+
+    monkeypatch.setattr(os, "replace", stopping)
+    try:
+        zoo.pull(REPO, endpoint=server.url)
+    except KeyboardInterrupt:
+        pass
+    else:
+        assert call > len(calls), "an interruption was swallowed"
+    monkeypatch.setattr(os, "replace", real)
+    (shelf,) = online.rglob("user--legs")
+    (shelf / f".part-0badcafe-{'0' * 40}").mkdir()  # of a commit that nobody asks for again
+    (shelf / f".part-0badcafe-{'0' * 40}" / "config.json").write_text("{")
+    for entry in zoo.cached():
+        assert entry.revision == commit and len(files_of(entry.folder)) == 3
+    folder = zoo.pull(REPO, endpoint=server.url)
+    assert folder.name == commit and len(files_of(folder)) == 3
+    assert zoo.pull(REPO, local_files_only=True, endpoint=server.url) == folder
+    assert list(online.rglob(".part-*")) == []
 
 
 @pytest.mark.parametrize("call", range(1, 8))

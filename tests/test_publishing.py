@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
 
 from morphzoo import publishing, video, zoo
+from morphzoo.cli import main
+from morphzoo.folder_hub import FolderHub
 from morphzoo.video import Clip
 
 NAME, HOME = "snowflake-centipede-6", "morphzoo/Centipede-6-v0"
@@ -59,3 +62,21 @@ def test_nothing_is_replaced_unasked_and_nothing_left(filmed, tmp_path: Path) ->
     assert len(filmed) == 2  # what is refused is refused before it is filmed
     assert publishing.prepare(folder, folder, overwrite=True) == folder
     assert os.listdir(tmp_path) == [NAME]
+
+
+def test_a_publication_with_clips_is_one_command(filmed, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("MORPHZOO_HUB", (tmp_path / "hub").as_uri())
+    hub, repo = FolderHub(tmp_path / "hub"), "user/ppo-snowflake-morphzoo-Centipede-6-v0"
+    words = ["morphzoo", "push", NAME, "user"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert main() == 0
+    out, err = capsys.readouterr()
+    assert "has no clip" in err and repo in out and filmed == []
+    monkeypatch.setattr(sys, "argv", [*words, "--clips", "--no-progress"])
+    assert main() == 0
+    assert capsys.readouterr().err == ""
+    assert filmed == [(NAME, HOME, 12.0), (NAME, "morphzoo/Centipede-10-v0", 12.0)]
+    there = hub.commit_of(repo, hub.resolve(repo)).files
+    assert {"replay.mp4", "transfer.mp4", "curve.png"} < there.keys()
+    card = hub.read(repo, hub.resolve(repo), "README.md").decode()
+    assert f"# {NAME}\n" in card and "license: mit\n" in card and "(replay.mp4): 12 s" in card

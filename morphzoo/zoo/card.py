@@ -26,6 +26,7 @@ action, _ = policy.predict(observation, deterministic=True)
 """
 
 
+_LOADED = re.compile(rb'^policy = zoo\.load\(".*", env\)$', re.MULTILINE)
 _ARGUMENTS = "What stands behind an id and a comma are arguments of `gym.make`. "
 
 
@@ -70,6 +71,16 @@ def card(
     parts += ["## Citation", _fenced("\n\n".join((MORPHZOO, *_papers(config))), "bibtex")]
     header = metadata(name, config, own, license)
     return f"---\n{header}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def addressed(card: bytes, repo: str) -> bytes:
+    """Return a card whose program loads the checkpoint from a hub, as it is copied from its page.
+
+    Args:
+        card: README.md.
+        repo: The repository, user/name.
+    """
+    return _LOADED.sub(f'policy = zoo.load("{repo}", env)'.encode(), card, count=1)
 
 
 def _about(config: Mapping[str, Any]) -> str:

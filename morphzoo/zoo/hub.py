@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from morphzoo.files import PathLike, locked, recover_folder
+from morphzoo.files import PathLike, delete_unfinished, locked, recover_folder
 from morphzoo.folder_hub import COMMIT, MAIN, REVISION, is_repo
 from morphzoo.progress import ProgressCallback
 from morphzoo.zoo.address import Address, parse_address, repo_name
 from morphzoo.zoo.cache import Cached, cache_root, cached, remember, remembered, shelf
+from morphzoo.zoo.card import addressed
 from morphzoo.zoo.catalogue import bundled, locate
-from morphzoo.zoo.folder import LIMITS
+from morphzoo.zoo.folder import CARD, LIMITS
 from morphzoo.zoo.parcel import agrees, card_of, incoming, outgoing, receive
 from morphzoo.zoo.pins import Pin, fits_pin, pin_of
 from morphzoo.zoo.remote import Change, HubError, Listing, Remote, Token, remote_of
@@ -54,7 +55,8 @@ def push(
 ) -> Published:
     """Publish a checkpoint's folder as a repository on the Hugging Face Hub, in one commit.
 
-    The checkpoint is checked first, as `load` checks it; only its own files and its media go out.
+    The checkpoint is checked first, as `load` checks it; only its own files and its media go out,
+    and its card's program then loads it from there.
     What was interrupted is finished by the same call; what is there already makes no new commit.
 
     Args:
@@ -82,6 +84,7 @@ def push(
         raise ValueError(f"repo_id: expected user/name or user; found {shown(repo_id)}")
     if tag is not None and (create_pr or not REVISION.fullmatch(tag)):
         raise ValueError(f"tag: expected a name such as v1, and no create_pr; found {shown(tag)}")
+    files[CARD] = addressed(files[CARD], repo)
     remote = remote_of(endpoint, token)
     if not create_pr:
         remote.create(repo, private)
@@ -157,6 +160,7 @@ def pull(
         refuse(where, f"commit {address.revision}", found, "Do not trust that hub")
     wanted = incoming(listing, f"{where}@{listing.commit[:8]}")
     with locked(place):
+        delete_unfinished(place)  # of this commit, or of one that nobody asks for again
         folder = place / listing.commit
         recover_folder(folder)
         if not _is_here(folder, pin):

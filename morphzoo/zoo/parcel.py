@@ -21,7 +21,7 @@ from morphzoo.zoo.pins import Pin, check_pin
 from morphzoo.zoo.records import CURVE, RECIPE, RESULTS, read_record
 from morphzoo.zoo.remote import Listing, Remote, patiently
 from morphzoo.zoo.schema import CONFIG
-from morphzoo.zoo.untrusted import CheckpointError, read_bytes, refuse, shown
+from morphzoo.zoo.untrusted import CheckpointError, read_bytes, refuse, said, shown
 from morphzoo.zoo.weights import WEIGHTS
 
 #: What `pull` ever asks a hub for.
@@ -58,6 +58,10 @@ def outgoing(folder: Path) -> dict[str, bytes]:
     files = {name: read_bytes(folder, name, LIMITS[name]) for name in names if name in LIMITS}
     if CARD not in files:
         refuse(folder / CARD, "a card", "none", "Write it anew with zoo.annotate")
+    try:
+        files[CARD].decode("utf-8")
+    except UnicodeDecodeError as error:
+        refuse(folder / CARD, "text in UTF-8", said(error), "Write it anew with zoo.annotate")
     for name in (name for name in files if name not in MEDIA and name != WEIGHTS):
         if _TOKEN.search(files[name]):
             remedy = "Revoke that token, and write the file without it"
