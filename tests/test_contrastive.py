@@ -18,10 +18,11 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from morphzoo.actors import policy_actor
 from morphzoo.algorithms.contrastive import ContrastiveRL
+from morphzoo.algorithms.contrastive_checks import episode_limit
 from morphzoo.algorithms.contrastive_step import ContrastiveStep
 from morphzoo.algorithms.entropy_coefficient import EntropyCoefficient
 from morphzoo.algorithms.future_replay import FutureReplayBuffer, GoalPairs
@@ -29,6 +30,7 @@ from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.energies import ENERGIES
 from morphzoo.policies.goal_policy import bounded_log_std
 from morphzoo.policies.residual_cost import StepCost
+from morphzoo.sb3 import make_vec_env as make_ours
 from morphzoo.training.state import capture, restore
 
 SPACE = PointEnv().observation_space
@@ -377,6 +379,22 @@ def test_a_memory_budget_becomes_blocks_computed_once_more() -> None:
 # Refusals.
 
 
+def test_the_papers_deepest_actor_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="an actor of 516 layers without final_norm"):
+        policy(width=1, actor_depth=516)
+    policy(width=1, actor_depth=512, critic_depth=1024)
+    policy(width=1, actor_depth=516, final_norm=True)
+
+
+def test_the_longest_episode_is_found_where_there_is_one() -> None:
+    assert episode_limit(points(3, steps=20)) == 20
+    assert episode_limit(VecNormalize(points(2, steps=9))) == 9
+    assert episode_limit(DummyVecEnv([PointEnv])) is None and episode_limit(PointRows()) is None
+    ours = make_ours("morphzoo/Centipede-4-v0", 2, max_episode_steps=30, num_threads=1)
+    assert episode_limit(ours) == 30
+    ours.close()
+
+
 class Elsewhere(PointEnv):
     """A goal environment whose space is replaced."""
 
@@ -405,9 +423,9 @@ BOX = spaces.Box(-1, 1, (3,), np.float32)
 )
 def test_spaces_that_do_not_fit_are_refused_when_it_is_made(space: Any, message: str) -> None:
     env = make_vec_env(lambda: TimeLimit(Elsewhere(space), 20), n_envs=1)
-    policy_name = "MultiInputPolicy"
-    with pytest.raises(ValueError, match=message):
-        ContrastiveRL(policy_name, env, **SMALL)
+    for name in ("MultiInputPolicy", "MlpPolicy")[: 1 + (space is BOX)]:
+        with pytest.raises(ValueError, match=message):
+            ContrastiveRL(name, env, **SMALL)
     with pytest.raises(ValueError, match=message):
         ContrastivePolicy(space, ACTION, lambda _: 0.0)
 

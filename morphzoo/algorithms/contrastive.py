@@ -73,6 +73,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
     }
     policy_aliases = {
         "MultiInputPolicy": ContrastivePolicy,
+        "MlpPolicy": ContrastivePolicy,  # where there is no goal: the error is then ours
         "ContrastivePolicy": ContrastivePolicy,
         "ContrastiveSnowflakePolicy": ContrastiveSnowflakePolicy,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional
 from morphzoo.policies.goal_policy import GoalPolicy, bounded_log_std
 from morphzoo.policies.goal_spaces import GoalSizes
 from morphzoo.policies.residual import ResidualTrunk, TrunkSettings, dense
+
+PAPERS_ACTOR = 512  # layers of the deepest actor that trained there
 
 
 class ResidualActor(nn.Module):
@@ -129,6 +132,13 @@ class ContrastivePolicy(GoalPolicy):
             except ValueError as error:
                 raise ValueError(f"{name}_{error}" if "depth:" in str(error) else error) from error
         self.actor_settings, self.critic_settings = settings
+        if actor_depth > PAPERS_ACTOR and norm != "none" and not final_norm:
+            warnings.warn(
+                f"an actor of {actor_depth} layers without final_norm: the paper's diverged from "
+                f"1,024 on, and {PAPERS_ACTOR} were kept. final_norm=True with "
+                "block_init='identity' trains (docs/contrastive.md)",
+                stacklevel=2,
+            )
         super().__init__(observation_space, action_space, lr_schedule, use_sde, **kwargs)
 
     def build(self, sizes: GoalSizes) -> tuple[nn.Module, nn.Module]:
