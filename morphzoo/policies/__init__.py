@@ -1,7 +1,11 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
 from morphzoo.policies.bank import PolicyBank
-from morphzoo.policies.chromatic import ChromaticMlpPolicy, ChromaticPolicy
+from morphzoo.policies.chromatic import (
+    ChromaticMlpPolicy,
+    ChromaticPolicy,
+    ChromaticSnowflakePolicy,
+)
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.mlp import MlpPolicy
 from morphzoo.policies.nervenet import NerveNetPolicy
@@ -15,12 +19,14 @@ POLICIES = {
     "deterministic": DeterministicPolicy,
     "chromatic": ChromaticPolicy,
     "chromatic-mlp": ChromaticMlpPolicy,
+    "chromatic-snowflake": ChromaticSnowflakePolicy,
 }
 
 __all__ = [
     "POLICIES",
     "ChromaticMlpPolicy",
     "ChromaticPolicy",
+    "ChromaticSnowflakePolicy",
     "DeterministicPolicy",
     "MlpPolicy",
     "NerveNetPolicy",

@@ -71,4 +71,7 @@ ABOUT: dict[str, About] = {
     "deterministic": About(("policy-search",), (PSSVF, EPVF)),
     "chromatic": About(("policy-search", "weight-sharing"), (CHROMATIC,)),
     "chromatic-mlp": About(("weight-sharing",), (CHROMATIC,)),
+    "chromatic-snowflake": About(
+        ("graph-neural-network", "weight-sharing"), (CHROMATIC, SNOWFLAKE, NERVENET)
+    ),
 }
