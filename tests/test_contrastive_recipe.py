@@ -14,10 +14,6 @@ from morphzoo.training import train
 from morphzoo.training.curve import read_curve
 from morphzoo.transfer import evaluate
 
-pytestmark = pytest.mark.skipif(
-    "morphzoo/PointUMaze-v0" not in gym.registry,
-    reason="environments with goals are not registered in this version",
-)
 SHARED = {
     "algorithm": "contrastive", "n_envs": 2, "steps": 180, "schedule": "constant",
     "checkpoint_every": 40, "evaluate_every": 90, "evaluate_episodes": 1,

@@ -37,6 +37,14 @@ NON_DEFAULT = {
         hidden_sizes=[32, 16, 8], log_std_mode="type", value_head="graph", freeze=["value"],
         log_std_init=-2.0,
     ),
+    "chromatic-mlp": dict(
+        hidden_sizes=[7, 5], coloring="masked", num_colors=90, coloring_seed=3, output_bias=True,
+        layer_scale=True, init_std=0.5, init_bias=0.2, log_std_mode="type", value_head="graph",
+    ),
+    "chromatic-snowflake": dict(
+        hidden_size=16, num_layers=2, num_colors=300, coloring_seed=5, value_head="graph",
+        freeze=["embedding"], log_std_init=0.25,
+    ),
 }  # fmt: skip
 #: The actor-critics; `tests/test_bank.py` is about the policies that are searched.
 ACTORS = [name for name, policy in POLICIES.items() if issubclass(policy, GraphPolicy)]
@@ -279,7 +287,7 @@ def test_transfer_rebuilds_the_policy_and_says_what_it_drops(name, num_legs):
     assert dropped == [k for k in target.state_dict() if k.startswith("value.")] != []
     actions, _ = target.predict(observations(num_legs).numpy(), deterministic=True)
     assert actions.shape == (5, SPACES[num_legs][1].shape[0])
-    if name != "mlp":
+    if name not in ("mlp", "chromatic-mlp"):
         kept = [k for k in source.state_dict() if k not in dropped]
         assert all(torch.equal(source.state_dict()[k], target.state_dict()[k]) for k in kept)
 

@@ -75,6 +75,10 @@ NON_DEFAULT = {
         "output_bias": True, "layer_scale": True, "init_std": 0.25, "init_bias": 0.5,
         "log_std_mode": "type", "value_head": "graph",
     },
+    "chromatic-snowflake": {
+        "hidden_size": 16, "num_layers": 2, "num_colors": 300, "coloring_seed": 123_456,
+        "value_head": "graph",
+    },
 }  # fmt: skip
 
 
@@ -219,7 +223,7 @@ def test_another_body_has_the_same_weights(name: str, num_legs: int, tmp_path: P
     assert loaded.transfer_dropped == tuple(dropped)
     kept = set(direct.state_dict()) - set(dropped)
     assert_same_state(loaded, direct, kept)
-    if name in ("snowflake", "nervenet"):
+    if name in ("snowflake", "nervenet", "chromatic-snowflake"):
         same = kept - {"log_std"}  # one a motor in NerveNet's row
         assert len(same) > 30
         state = policy.state_dict()

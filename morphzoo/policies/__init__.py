@@ -1,7 +1,11 @@
 """Policies that plug into Stable-Baselines3; the names under which checkpoints know them."""
 
 from morphzoo.policies.bank import PolicyBank
-from morphzoo.policies.chromatic import ChromaticMlpPolicy, ChromaticPolicy
+from morphzoo.policies.chromatic import (
+    ChromaticMlpPolicy,
+    ChromaticPolicy,
+    ChromaticSnowflakePolicy,
+)
 from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.contrastive_graph import ContrastiveSnowflakePolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
@@ -17,6 +21,7 @@ POLICIES = {
     "deterministic": DeterministicPolicy,
     "chromatic": ChromaticPolicy,
     "chromatic-mlp": ChromaticMlpPolicy,
+    "chromatic-snowflake": ChromaticSnowflakePolicy,
     "contrastive": ContrastivePolicy,
     "contrastive-snowflake": ContrastiveSnowflakePolicy,
 }
@@ -25,6 +30,7 @@ __all__ = [
     "POLICIES",
     "ChromaticMlpPolicy",
     "ChromaticPolicy",
+    "ChromaticSnowflakePolicy",
     "ContrastivePolicy",
     "ContrastiveSnowflakePolicy",
     "DeterministicPolicy",

@@ -170,6 +170,10 @@ class NodeUpdate(nn.Module):
             [self.kinds[k](heard[batch.rows[k]], states[batch.rows[k]]) for k in KINDS]
         )
 
+    def tensors(self) -> list[torch.Tensor]:
+        """Two matrices and two biases of each kind's cell, in torch's order."""
+        return [tensor for kind in KINDS for tensor in self.kinds[kind].parameters()]
+
 
 def orthogonal_gru_cell(size: int) -> nn.GRUCell:
     """A GRU cell whose six square matrices are orthogonal with gain 1, biases 0."""
@@ -220,8 +224,7 @@ class GraphNetwork(nn.Module):
         states = torch.cat([identity, self.encoder(observations)], dim=1)
         if self.fused and pays(states):
             sizes = [(rows.stop - rows.start) // batch.size for rows in batch.rows.values()]
-            cells = [p for kind in KINDS for p in self.update.kinds[kind].parameters()]
-            parameters = [*self.message.parameters(), *cells]
+            parameters = [*self.message.parameters(), *self.update.tensors()]
             return fused_rounds(states, batch.adjacency, sizes, self.num_layers, parameters)
         if self.fused and compiles(states):
             return compiled(GraphNetwork.rounds)(self, states, batch)

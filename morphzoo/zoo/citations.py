@@ -91,4 +91,7 @@ ABOUT: dict[str, About] = {
     ),
     "chromatic": About(("policy-search", "weight-sharing"), (CHROMATIC,)),
     "chromatic-mlp": About(("weight-sharing",), (CHROMATIC,)),
+    "chromatic-snowflake": About(
+        ("graph-neural-network", "weight-sharing"), (CHROMATIC, SNOWFLAKE, NERVENET)
+    ),
 }

@@ -10,6 +10,7 @@ from morphzoo.policies.chromatic.compressing import (
 )
 from morphzoo.policies.chromatic.linear import ChromaticLinear, ChromaticNetwork
 from morphzoo.policies.chromatic.policy import ChromaticPolicy
+from morphzoo.policies.chromatic.snowflake import ChromaticSnowflakePolicy, kmeans_snowflake
 
 __all__ = [
     "COLORINGS",
@@ -18,8 +19,10 @@ __all__ = [
     "ChromaticMlpPolicy",
     "ChromaticNetwork",
     "ChromaticPolicy",
+    "ChromaticSnowflakePolicy",
     "Coloring",
     "kmeans_policy",
+    "kmeans_snowflake",
     "pruned_policy",
     "unstructured_policy",
 ]

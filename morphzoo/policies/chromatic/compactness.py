@@ -11,6 +11,7 @@ import numpy as np
 from morphzoo.policies.chromatic.actor_critic import ChromaticMlpPolicy
 from morphzoo.policies.chromatic.coloring import STORED, Coloring, index_dtype
 from morphzoo.policies.chromatic.policy import ChromaticPolicy
+from morphzoo.policies.chromatic.snowflake import ChromaticSnowflakePolicy
 
 _FLOAT = 32  # bits of a weight, a bias, a statistic
 
@@ -129,22 +130,28 @@ def compactness_report(policy: Any) -> Compactness:
     """Count what a chromatic policy takes; print what comes back.
 
     Args:
-        policy: a `ChromaticPolicy` or `ChromaticMlpPolicy`, or a model of one.
+        policy: a `ChromaticPolicy`, `ChromaticMlpPolicy` or `ChromaticSnowflakePolicy`, or a model
+            of one.
 
     Returns:
         The counts of the network that acts; standard deviations and value head are not deployed.
+        Of a graph policy those of its update function, one node and one round of messages.
 
     Raises:
         ValueError: if it is another policy.
     """
     policy = getattr(policy, "policy", policy)
-    if not isinstance(policy, ChromaticPolicy | ChromaticMlpPolicy):
+    if isinstance(policy, ChromaticSnowflakePolicy):
+        biases = 12 * policy.hidden_size
+    elif isinstance(policy, ChromaticPolicy | ChromaticMlpPolicy):
+        biases = policy.actor.num_biases
+    else:
         raise ValueError(
             f"expected a chromatic policy, found a {type(policy).__name__}: unstructured_policy "
             "makes one of a dense DeterministicPolicy"
         )
     statistics = 2 * policy.reader.num_statistics if policy.normalize else 0
-    return compactness(policy.coloring, policy.actor.num_biases, statistics)
+    return compactness(policy.coloring, biases, statistics)
 
 
 def _symbols(coloring: Coloring) -> int:

@@ -135,6 +135,17 @@ class ChromaticLinear(nn.Module):
         self._kept = self._positions = None
         return super()._apply(*arguments, **keywords)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: torch cannot read pickles of unsigned 16-bit tensors."""
+        state = {**self.__dict__, "_kept": None, "_positions": None}
+        return {**state, "_buffers": {**self._buffers, "index": self.index.int()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Undo `__getstate__`."""
+        super().__setstate__(state)
+        stored = torch.from_numpy(np.zeros(0, index_dtype(self.num_colors)))
+        self.index = self.index.to(stored.dtype)
+
 
 class ChromaticNetwork(nn.Module):
     """A multilayer perceptron whose layers share one pool; every hidden unit has its own bias.
