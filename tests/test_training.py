@@ -355,8 +355,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"algorithm": "sac", "algorithm_kwargs": {}}, "Use 'ppo'"),
     ({"algorithm": "es", "algorithm_kwargs": {}}, "policies of deterministic, chromatic, found"),
     ({"algorithm": "contrastive", "algorithm_kwargs": {}}, "contrastive-snowflake, found 'snow"),
-    ({"policy": "deterministic", "policy_kwargs": {}}, "nervenet, mlp, chromatic-mlp, found"),
-    ({"policy": "contrastive", "policy_kwargs": {}}, "nervenet, mlp, chromatic-mlp, found"),
+    ({"policy": "deterministic", "policy_kwargs": {}}, "chromatic-mlp, chromatic-snowflake, found"),
+    ({"policy": "contrastive", "policy_kwargs": {}}, "chromatic-mlp, chromatic-snowflake, found"),
     (
         {
             "algorithm": "contrastive",
