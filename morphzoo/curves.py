@@ -38,6 +38,7 @@ class Updates:
         kl: float64[N]; SB3's estimate of the KL divergence from the policy before the update to
             that in its last epoch (nats, summed over the motors).
         clipped: float64[N]; share of samples whose ratio was clipped, over the whole update.
+        returns: float64[N]; mean return of the last 100 episodes of training.
     """
 
     policy: str
@@ -46,6 +47,7 @@ class Updates:
     steps: np.ndarray
     kl: np.ndarray
     clipped: np.ndarray
+    returns: np.ndarray
 
 
 def updates_of(name: PathLike) -> Updates:
@@ -64,14 +66,15 @@ def updates_of(name: PathLike) -> Updates:
     if not (folder / CURVE).is_file():
         raise ValueError(f"'{folder}' has no {CURVE}: give a checkpoint that training wrote")
     columns = _read(folder / CURVE)
-    if missing := {"approx_kl", "clip_fraction"} - columns.keys():
+    wanted = ("approx_kl", "clip_fraction", "return_mean")
+    if missing := set(wanted) - columns.keys():
         raise ValueError(f"'{folder / CURVE}' has no column {', '.join(sorted(missing))}")
     known = np.isfinite(columns["approx_kl"]) & np.isfinite(columns["clip_fraction"])
     return Updates(
         folder.name,
         config["policy"],
         home_of(config) or "",
-        *(columns[key][known] for key in ("step", "approx_kl", "clip_fraction")),
+        *(columns[key][known] for key in ("step", *wanted)),
     )
 
 
@@ -101,7 +104,7 @@ def updates_table(runs: Sequence[Updates]) -> str:
 
 
 def updates_figure(runs: Sequence[Updates]) -> Figure:
-    """Draw KL and clip fraction of every update against the steps, smoothed.
+    """Draw return, KL and clip fraction of every update against the steps, smoothed.
 
     Args:
         runs: At least one.
@@ -111,19 +114,22 @@ def updates_figure(runs: Sequence[Updates]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.5, 4.4), layout="constrained")
-    panels = figure.subplots(1, 2)
+    figure = Figure(figsize=(14.0, 4.4))
+    figure.set_layout_engine("constrained", wspace=0.06)
+    panels = figure.subplots(1, 3)
     for run, colour in zip(runs, _LINES * len(runs), strict=False):
-        for axes, values in zip(panels, (run.kl, run.clipped), strict=True):
+        for axes, values in zip(panels, (run.returns, run.kl, run.clipped), strict=True):
             window = min(_WINDOW, len(values))
             smooth = np.convolve(values, np.full(window, 1 / window), mode="valid")
             steps = run.steps[window - 1 :] / 1e6
             axes.plot(steps, smooth, color=colour, lw=1.6, label=run.policy)
-    titles = ("KL divergence of an update", "Share of samples clipped")
-    for axes, title, unit in zip(panels, titles, ("nats", "share"), strict=True):
+    titles = ("Return while training", "KL divergence of an update", "Share of samples clipped")
+    for axes, title, unit in zip(panels, titles, ("return", "nats", "share"), strict=True):
         _tidy(axes, title, unit)
+    for axes in panels[1:]:
         axes.set_ylim(bottom=0.0)
-    panels[0].get_legend().remove()
+    for axes in panels[:-1]:
+        axes.get_legend().remove()
     return figure
 
 

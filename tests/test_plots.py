@@ -152,7 +152,7 @@ def test_files_that_are_no_curve(tmp_path: Path, text: str) -> None:
 def small_updates(name: str = "run", kind: str = "mlp", body: str = "morphzoo/Centipede-6-v0"):
     """Ten updates whose KL is 1 to 10, and whose clip fraction is a fiftieth of that."""
     values = np.arange(1.0, 11.0)
-    return Updates(name, kind, body, values * 1e6, values, values / 50)
+    return Updates(name, kind, body, values * 1e6, values, values / 50, 100 * values)
 
 
 def test_the_table_of_updates_by_hand() -> None:
@@ -168,10 +168,11 @@ def test_the_table_of_updates_by_hand() -> None:
 
 def test_updates_are_drawn_smoothed_and_named_once() -> None:
     figure = updates_figure([small_updates("a"), small_updates("b")])
-    left, right = figure.axes
-    np.testing.assert_allclose(np.asarray(left.lines[0].get_xydata()), [[10.0, 5.5]])
+    left, middle, right = figure.axes
+    np.testing.assert_allclose(np.asarray(left.lines[0].get_xydata()), [[10.0, 550.0]])
+    np.testing.assert_allclose(np.asarray(middle.lines[0].get_xydata()), [[10.0, 5.5]])
     np.testing.assert_allclose(np.asarray(right.lines[1].get_xydata()), [[10.0, 0.11]])
-    assert left.get_legend() is None
+    assert left.get_legend() is None and middle.get_legend() is None
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["a", "b"]
 
 
@@ -180,7 +181,8 @@ def test_updates_of_a_bundled_checkpoint_are_its_curves() -> None:
     assert (run.policy, run.kind, run.body) == (
         "snowflake-centipede-6", "snowflake", "morphzoo/Centipede-6-v0"
     )  # fmt: skip
-    assert run.steps[0] == 1024 and len(run.kl) == len(run.clipped) == len(run.steps)
+    assert run.steps[0] == 1024
+    assert len(run.kl) == len(run.clipped) == len(run.returns) == len(run.steps)
     assert np.all(run.kl >= 0) and np.all((0 <= run.clipped) & (run.clipped <= 1))
 
 
