@@ -20,6 +20,17 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "morphzoo.envs.rendering",
         ),
     ),
+    "Goals and mazes": (
+        "What environments with goals share, and the shortest way through a maze; the guide is "
+        "[Environments with goals](../goals.md).",
+        (
+            "morphzoo.envs.goals.goal_task",
+            "morphzoo.envs.goals.goal_env",
+            "morphzoo.envs.goals.arena",
+            "morphzoo.envs.goals.layouts",
+            "morphzoo.envs.goals.shortest_path",
+        ),
+    ),
     "Stable-Baselines3": ("Batched environments for its algorithms.", ("morphzoo.sb3",)),
     "Policies": (
         "Architectures, and what they are made of. Keywords: [Policies](../policies.md).",

@@ -217,8 +217,8 @@ class AntMazeEnv(GoalEnv):
 
     | id | maze |
     | --- | --- |
-    | `morphzoo/AntU4Maze-v0` | `u4`: two corridors, one of them a detour |
-    | `morphzoo/AntU5Maze-v0` | `u5`: longer; the far goals are two long corridors away |
+    | `morphzoo/AntU4Maze-v0` | `u4`: around three sides of a wall, and back beneath the start |
+    | `morphzoo/AntU5Maze-v0` | `u5`: likewise, 12 m wider |
     | `morphzoo/AntBigMaze-v0` | `big`: halls with pillars and dead ends |
     | `morphzoo/AntHardestMaze-v0` | `hardest`: long winding corridors |
     | `morphzoo/AntU4MazeEval-v0`, `morphzoo/AntU5MazeEval-v0`, `morphzoo/AntBigMazeEval-v0` | the \

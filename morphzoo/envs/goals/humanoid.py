@@ -235,7 +235,7 @@ class HumanoidMazeEnv(GoalEnv):
 
     | id | maze |
     | --- | --- |
-    | `morphzoo/HumanoidUMaze-v0` | `u`: one turn around a wall |
+    | `morphzoo/HumanoidUMaze-v0` | `u`: around a wall |
     | `morphzoo/HumanoidBigMaze-v0` | `big`: halls with pillars and dead ends |
 
     ## Action Space

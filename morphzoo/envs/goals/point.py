@@ -74,7 +74,7 @@ class PointMazeEnv(GoalEnv):
 
     | id | maze | steps |
     | --- | --- | --- |
-    | `morphzoo/PointUMaze-v0` | `u`: one turn around a wall, 2 m wide and 4 m long | 200 |
+    | `morphzoo/PointUMaze-v0` | `u`: around a wall; the furthest goal is 4.2 m of way ahead | 200 |
     | `morphzoo/PointBigMaze-v0` | `big`: halls with pillars and dead ends | 200 |
     | `morphzoo/PointHardestMaze-v0` | `hardest`: long winding corridors | 400 |
     | `morphzoo/PointUMazeEval-v0` | `u-eval`: the same maze, far goals alone | 200 |
