@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,17 +129,34 @@ def test_pictures_are_drawn(opened: Callable[..., Any], address: str) -> None:
     assert len(widths) >= 2 and min(widths) > 0
 
 
-def test_equations_are_drawn(opened: Callable[..., Any]) -> None:
-    page = opened("policies/")
-    equations = page.locator("article .equation math")
-    written = (ROOT / "docs/policies.md").read_text().count("```math")
-    assert equations.count() == written > 5
-    for i in range(written):
-        assert equations.nth(i).bounding_box()["height"] > 10
-        assert "\\" not in equations.nth(i).text_content()
-    tops = "e => [...e.children].map(child => child.getBoundingClientRect().top)"
-    upper, lower = page.locator("mfrac").first.evaluate(tops)
-    assert lower > upper + 5, "a fraction is drawn as text"
+@pytest.mark.parametrize("name", ["policies", "epvf", "weight_space"])
+def test_equations_are_drawn(opened: Callable[..., Any], name: str) -> None:
+    """All of them, in the colour of the text; fractions and sums are higher than a line."""
+    text = (ROOT / f"docs/{name}.md").read_text()
+    page = opened(f"{name}/", color_scheme="dark")
+    drawn = page.locator("article svg.formula")
+    blocks, inline = re.findall(r"```math\n(.*?)```", text, re.S), re.findall(r"\$`(.+?)`\$", text)
+    assert drawn.count() == len(blocks) + len(inline) and page.locator("article .equation").count()
+    assert page.locator("article .equation").count() == len(blocks) >= 4
+    boxes = "all => all.map(e => [e.getAttribute('aria-label'), e.getBoundingClientRect().height])"
+    heights = dict(page.locator("article .equation svg").evaluate_all(boxes))
+    high = [height for label, height in heights.items() if "frac" in label or "sum" in label]
+    low = [height for label, height in heights.items() if "frac" not in label and "_" in label]
+    assert min(heights.values()) > 10 and min(high) > 25
+    assert not low or min(low) < 25
+    colour = page.locator("article p").first.evaluate("e => getComputedStyle(e).color")
+    assert (
+        page.locator("svg.formula path").first.evaluate("e => getComputedStyle(e).fill") == colour
+    )
+    unread = page.locator("article").evaluate("e => e.innerText.includes('$`')")
+    assert not unread
+
+
+def test_nothing_of_the_reference_is_folded_away(opened: Callable[..., Any]) -> None:
+    """A docstring's source is a sentence, not a box that is titled by its first line."""
+    page = opened("reference/algorithms/")
+    assert page.locator("article details").count() == 0
+    assert page.get_by_text("Source:", exact=True).count() >= 3
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

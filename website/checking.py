@@ -26,7 +26,7 @@ LOADED = {
 #: Kinds of `link` that load nothing.
 _NAMED = {"alternate", "canonical", "next", "prev", "author", "license", "search"}
 _STYLED = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s;]+)""")
-_UNREAD = re.compile(r"^(?:[*-] |\|\s*-{3}|\d+\. |```|#{1,6} )", re.MULTILINE)
+_UNREAD = re.compile(r"^(?:[*-] |\|\s*-{3}|\d+\. |```|#{1,6} )|::$|\$`", re.MULTILINE)
 
 
 class Page(HTMLParser):

@@ -7,7 +7,7 @@ import importlib
 
 from morphzoo.cli import COMMANDS
 
-_WIDTH = 92  # characters
+_WIDTH = 82  # characters, which a page has room for
 _HEAD = """# The command `morphzoo`
 
 Also `python -m morphzoo`. Exit status: 0, 2 after an error in what was asked for, 130 after Ctrl-C.

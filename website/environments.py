@@ -91,11 +91,12 @@ def page_of(family: Family) -> str:
 
 def index() -> str:
     """Return the table of the families, for the page that lists them."""
-    lines = ["| environment | what | length of an episode |", "| --- | --- | --- |"]
+    lines = ["| | environment | what | an episode |", "| --- | --- | --- | --- |"]
     for family in families():
         steps = family.rows[0].max_episode_steps
         link = f"[{family.name}]({family.slug}.md)"
-        lines.append(f"| {link} | {family.summary} | {steps:,} steps |")
+        picture = f"[![{family.name}]({family.slug}.webp){{ .small }}]({family.slug}.md)"
+        lines.append(f"| {picture} | {link} | {family.summary} | {steps:,} steps |")
     return "\n".join(lines)
 
 

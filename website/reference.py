@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-#: Title of a page -> what it is about, and its modules.
+from morphzoo.algorithms import ALGORITHMS
+
+#: Modules of those algorithms that are ours, a row of the table each.
+_ALGORITHMS = tuple(
+    dict.fromkeys(
+        made.__module__ for made in ALGORITHMS.values() if made.__module__.startswith("morphzoo.")
+    )
+)
+
+#: Title of a page -> what it is about, and its modules, or single classes of one.
 PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Graphs and spaces": (
         "A body as a graph, and the space that carries it to a policy.",
@@ -42,13 +51,35 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "morphzoo.policies.value_heads",
             "morphzoo.policies.schema",
             "morphzoo.policies.transferring",
+            "morphzoo.policies.contrastive",
+            "morphzoo.policies.residual",
             "morphzoo.policies.chromatic",
             "morphzoo.policies.chromatic.compactness",
+            "morphzoo.policies.weight_space",
+        ),
+    ),
+    "Algorithms": (
+        "Those that are ours; SB3's own have its documentation. Equations and settings: [searches](../epvf.md), "
+        "[chromatic networks](../chromatic.md), [contrastive RL](../contrastive.md).",
+        (
+            "morphzoo.algorithms",
+            *_ALGORITHMS,
+            "morphzoo.algorithms.population",
+            "morphzoo.algorithms.features",
+            "morphzoo.algorithms.targets",
+            "morphzoo.algorithms.schedules",
         ),
     ),
     "Zoo": (
         "Checkpoints: saved, loaded, listed, published and fetched.",
-        ("morphzoo.zoo", "morphzoo.zoo.scores", "morphzoo.publishing"),
+        (
+            "morphzoo.zoo",
+            "morphzoo.zoo.hub.Published",
+            "morphzoo.zoo.cache.Cached",
+            "morphzoo.zoo.scores",
+            "morphzoo.zoo.pinning",
+            "morphzoo.publishing",
+        ),
     ),
     "Scores": (
         "How policies are scored, and what a results file holds.",
@@ -68,7 +99,11 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Bodies, scores and trainings, drawn and filmed.",
         ("morphzoo.video", "morphzoo.plots", "morphzoo.inspection", "morphzoo.drawing"),
     ),
-    "A hub to rehearse with": ("Serves a folder over HTTP.", ("morphzoo.testing.hub",)),
+    "A hub to rehearse with": (
+        "Serves a folder over HTTP, with any fault that is asked for: see [the zoo on the "
+        "Hub](../hub.md#another-hub).",
+        ("morphzoo.testing.hub", "morphzoo.testing.faults"),
+    ),
 }
 
 

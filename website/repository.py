@@ -17,6 +17,7 @@ FILES = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "THIRD_PARTY.md": "third-party.md",
+    "morphzoo/zoo/config.schema.json": "config.schema.json",
 }
 README = "README.md"
 HEAD = "head"  # name of what stands above the README's first section
@@ -25,6 +26,7 @@ HEAD = "head"  # name of what stands above the README's first section
 _MARKER = re.compile(r"^<!-- README: (.+) -->$(?:\n.+)*", re.MULTILINE)
 _OTHER_MARKER = re.compile(r"^<!-- /?[\w-]+ -->$", re.MULTILINE)
 _FENCED = re.compile(r"^(```+|~~~+).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_PATH_NAMED = re.compile(r"\[[\w./-]+\.md\]\(([\w./-]+\.md)(#[\w-]+)?\)")
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]*)(#[\w-]+)?(?=\))")
 
 
@@ -114,8 +116,18 @@ def _own(text: str, source: str, page: str) -> str:
 
 def _prose(text: str, source: str, page: str) -> str:
     text = _OTHER_MARKER.sub("", text)
+    text = _PATH_NAMED.sub(lambda link: _titled(link[1], link[2] or "", source), text)
     text = _LINK.sub(lambda link: _target(link[1], link[2] or "", source, page), text)
     return deeper_items(text)
+
+
+def _titled(path: str, anchor: str, source: str) -> str:
+    """Return a link to a page that was named by its file as one by its title."""
+    file = ROOT / posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+    found = re.search(r"^# (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise SiteError(f"{source} links to {path}, which has no title")
+    return f"[{found[1]}]({path}{anchor})"
 
 
 def _target(path: str, anchor: str, source: str, page: str) -> str:
