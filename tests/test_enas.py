@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -449,3 +450,50 @@ def test_every_search_of_ours_trains_it_from_a_recipe() -> None:
     assert ALGORITHMS["enas"] is ENAS
     with pytest.raises(ValueError, match="Did you mean 'controller'"):
         train(Recipe.from_dict({**RUN, "algorithm_kwargs": {"controler": "fixed"}}), Path("unused"))
+
+
+# CatCMA, of the extra "search".
+
+
+def test_without_its_package_the_joint_controller_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    with pytest.raises(ValueError, match=r"pip install 'morphzoo\[search\]'"):
+        ENAS("MlpPolicy", swimmer(), controller="catcma", policy_kwargs=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"exact_evaluations": 2}, "exact_evaluations=0"),
+        ({"controller_kwargs": {"size": 3}}, "no controller_kwargs"),
+    ],
+)
+def test_what_the_joint_controller_has_not_is_refused(change: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ENAS("MlpPolicy", swimmer(), controller="catcma", policy_kwargs=SMALL, **change)
+
+
+def test_the_joint_controller_moves_weights_and_colours_and_is_continued(tmp_path: Path) -> None:
+    pytest.importorskip("cmaes", reason="cmaes is of the extra 'search'")
+
+    def joint() -> ENAS:
+        return ENAS(
+            "MlpPolicy", swimmer(), seed=2, controller="catcma", population_size=8,
+            policy_kwargs=SMALL, noise_scale=0.2,
+        )  # fmt: skip
+
+    whole, half = joint(), joint()
+    first, colors = half.policy.theta, half.policy.coloring
+    half.learn(144)
+    assert half._n_updates == 3
+    assert bool((half.policy.theta != first).all()) and half.policy.coloring != colors
+    torch.testing.assert_close(half.controller.theta(), half.policy.theta)
+    half.save(tmp_path / "model.zip")
+    loaded = ENAS.load(tmp_path / "model.zip", env=swimmer(), device="cpu")
+    assert same(half, loaded)
+    whole.learn(144)
+    for model in (whole, loaded):
+        model.learn(144, reset_num_timesteps=False)
+    assert same(whole, loaded) and whole.policy.coloring == loaded.policy.coloring
+    with pytest.raises(ValueError, match="population_size of at least 4"):
+        ENAS("MlpPolicy", swimmer(3), controller="catcma", policy_kwargs=SMALL)

@@ -10,7 +10,7 @@ import torch
 from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo.algorithms.centres import Generation
-from morphzoo.algorithms.controllers import Controller, make_controller
+from morphzoo.algorithms.controllers import JOINT, CatCMAController, make_controller
 from morphzoo.algorithms.gradients import antithetic, forward_difference, top_directions
 from morphzoo.algorithms.population import PopulationAlgorithm
 from morphzoo.algorithms.population_checks import at_least
@@ -72,7 +72,8 @@ class ENAS(PopulationAlgorithm):
         env: as for `PopulationAlgorithm`.
         learning_rate: likewise.
         paper: take `PAPER` where nothing else is given.
-        controller: a row of `morphzoo.algorithms.controllers.CONTROLLERS`.
+        controller: a row of `morphzoo.algorithms.controllers.CONTROLLERS`; or "catcma", which moves
+            the weights too, so that rate, target, pairs and `top` play no part.
         controller_kwargs: its keywords.
         exact_evaluations: X.
         pair_colors: whether the two of an antithetic pair have one colouring.
@@ -131,6 +132,7 @@ class ENAS(PopulationAlgorithm):
         self.controller_name = settings.pop("controller")
         self.controller_kwargs = dict(controller_kwargs or {})
         self.exact_evaluations = settings.pop("exact_evaluations")
+        antithetic = antithetic and self.controller_name != JOINT
         self.pair_colors = settings.pop("pair_colors") and antithetic
         self.fixed_start = settings.pop("fixed_start")
         self.target = settings.pop("target")
@@ -145,6 +147,11 @@ class ENAS(PopulationAlgorithm):
         if self.num_policies != 1:
             raise ValueError(f"num_policies: one pool is shared by all, found {self.num_policies}")
         at_least(self, 0, "exact_evaluations")
+        if self.controller_name == JOINT and (self.exact_evaluations or self.controller_kwargs):
+            raise ValueError(
+                "controller 'catcma' draws weights and colouring of every episode and has no "
+                "keywords: give exact_evaluations=0 and no controller_kwargs"
+            )
         if self.population_size < 2:
             raise ValueError(
                 "one perturbation has nothing to be compared with: population_size must be at "
@@ -168,11 +175,16 @@ class ENAS(PopulationAlgorithm):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        coloring = self.policy.coloring
+        coloring, theta = self.policy.coloring, self.policy.theta
+        if self.controller_name == JOINT:
+            scale = self.perturbation.scale
+            self.controller: Any = CatCMAController(coloring, theta, scale, self.population_size)
+            self.controller_optimizer = None
+            return
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.streams.words(0, COLORS, 1)[0]))
             made = make_controller(self.controller_name, coloring, self.controller_kwargs)
-        self.controller: Controller = made.to(self.device)
+        self.controller = made.to(self.device)
         self.controller_optimizer = self.controller.optimizer
 
     def _new_policy(self) -> ChromaticPolicy:
@@ -192,6 +204,11 @@ class ENAS(PopulationAlgorithm):
     def _draw(self) -> tuple[ChromaticBank, torch.Tensor, np.ndarray]:
         """Draw pairs of weights and colouring; the exact ones come last."""
         num, exact = self.population_size, self.exact_evaluations
+        if isinstance(self.controller, CatCMAController):
+            seed = int(self.streams.words(self._n_updates, COLORS, 1)[0])
+            thetas, colors = (x.to(self.device) for x in self.controller.propose_pairs(seed))
+            noise = thetas - self.centres.thetas.detach()
+            return ChromaticBank(self.policy, thetas, colors), noise, self._seeds()
         thetas, noise = self.centres.draw(self.perturbation, num, self._generator(NOISE))
         centre = self.centres.thetas.detach()
         thetas = torch.cat([thetas, centre.expand(exact, -1)])
@@ -212,6 +229,12 @@ class ENAS(PopulationAlgorithm):
         return np.concatenate([seeds, self.streams.words(self._n_updates, EXACT, exact)])
 
     def _train(self, generation: Generation) -> None:
+        if isinstance(self.controller, CatCMAController):
+            logged = self.controller.learn_pairs(generation.returns)
+            self.centres.thetas.data[0] = self.controller.theta()
+            self.centres.clip()
+            self._recolor(logged)
+            return
         gradient = self._gradient(generation)
         self.centres.thetas.grad = -gradient.unsqueeze(0)
         self.optimizer.step()
@@ -226,7 +249,7 @@ class ENAS(PopulationAlgorithm):
                 [self.population_size // 2, self.population_size]
             )
             returns = torch.cat([(first + second) / 2, others])
-        self._train_controller(returns)
+        self._recolor(self.controller.learn(self._colors, returns))
 
     def _gradient(self, generation: Generation) -> torch.Tensor:
         """Estimate the gradient of the smoothed return with respect to the shared weights."""
@@ -244,9 +267,9 @@ class ENAS(PopulationAlgorithm):
             return top_directions(half, plus, minus, std, self.top)
         return antithetic(half, plus, minus, std.square())
 
-    def _train_controller(self, returns: torch.Tensor) -> None:
-        """Let the controller learn, and the policy take the colouring that it stands for."""
-        for name, value in self.controller.learn(self._colors, returns).items():
+    def _recolor(self, logged: dict[str, float]) -> None:
+        """Let the policy take the colouring that the controller stands for."""
+        for name, value in logged.items():
             self.logger.record(f"train/controller_{name}", value)
         before = self.policy.coloring
         after = before.with_index(self.controller.choice().cpu().numpy())

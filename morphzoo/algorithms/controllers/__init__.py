@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from morphzoo.algorithms.controllers.catcma import CatCMAController
 from morphzoo.algorithms.controllers.controller import Controller
 from morphzoo.algorithms.controllers.evolution import RegularizedEvolution
 from morphzoo.algorithms.controllers.factorised import FactorisedController
@@ -21,6 +22,9 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "fixed": FixedController,
 }
 
+#: The one that proposes weights as well as colourings, and so is none of the table's.
+JOINT = "catcma"
+
 
 def make_controller(name: str, coloring: Coloring, kwargs: Mapping[str, Any]) -> Controller:
     """Make a controller.
@@ -34,7 +38,8 @@ def make_controller(name: str, coloring: Coloring, kwargs: Mapping[str, Any]) ->
         ValueError: if there is no such row, or a keyword is none of it or out of range.
     """
     if name not in CONTROLLERS:
-        raise ValueError(f"controller: expected one of {list(CONTROLLERS)}, found {name!r}")
+        known = [*CONTROLLERS, JOINT]
+        raise ValueError(f"controller: expected one of {known}, found {name!r}")
     try:
         return CONTROLLERS[name](coloring, **kwargs)
     except TypeError as error:
@@ -43,6 +48,8 @@ def make_controller(name: str, coloring: Coloring, kwargs: Mapping[str, Any]) ->
 
 __all__ = [
     "CONTROLLERS",
+    "JOINT",
+    "CatCMAController",
     "Controller",
     "FactorisedController",
     "FixedController",
