@@ -60,7 +60,8 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Algorithms": (
         "Those that are ours; SB3's own have its documentation. Equations and settings: "
-        "[searches](../epvf.md), [chromatic networks](../chromatic.md), [contrastive RL](../contrastive.md).",
+        "[searches](../epvf.md), [chromatic networks](../chromatic.md), "
+        "[contrastive RL](../contrastive.md).",
         (
             "morphzoo.algorithms",
             *_ALGORITHMS,
