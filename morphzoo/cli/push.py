@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     bundled = options.folder in zoo.bundled()
     folder = PRETRAINED / options.folder if bundled else Path(options.folder).expanduser()
     with contextlib.ExitStack() as stack:
-        if options.clips:
+        if options.clips and folder.is_dir():  # what is none, push says best
             folder = stack.enter_context(_filmed(folder, not options.no_progress))
         has_clip = (folder / REPLAY).is_file()
         with progress_bar(show=not options.no_progress, unit="B") as progress:

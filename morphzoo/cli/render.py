@@ -11,7 +11,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     add = parser.add_argument
-    add("policy", metavar="POLICY", help="bundled name, a checkpoint's folder, or random")
+    add("policy", metavar="POLICY", help="bundled name, folder, user/repo on the Hub, or random")
     add("env", metavar="ENV", help="body, such as morphzoo/Centipede-12, or Gymnasium's Ant-v5")
     add("-o", "--out", required=True, metavar="FILE", help="where to write, FILE.mp4")
     add("--seconds", type=float, default=10.0, metavar="S", help="of the robot's time (default 10)")
