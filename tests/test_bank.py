@@ -59,7 +59,8 @@ def test_a_bank_equals_a_loop_over_torch_policies(actions: str, name: str) -> No
     for theta, observation, action in zip(thetas, observations, together, strict=True):
         policy.theta = theta
         alone, _ = policy.predict(observation, deterministic=True)
-        np.testing.assert_allclose(action, alone, atol=1e-6, rtol=0)
+        # Sums of 64 in another order; how another depends on the processor: 2e-6 was seen.
+        np.testing.assert_allclose(action, alone, atol=4e-6, rtol=0)
         assert ACTIONS[actions].contains(np.asarray(action))
     assert len(np.unique(together, axis=0)) > 1
 

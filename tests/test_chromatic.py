@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import sb3_contrib as contrib
 import torch
 from gymnasium import spaces
 from hypothesis import given
@@ -387,7 +388,6 @@ def test_arbitrary_algorithms_save_and_load_the_policy(tmp_path: Path) -> None:
 
 
 def test_ars_of_sb3_contrib_runs_it(tmp_path: Path) -> None:
-    contrib = pytest.importorskip("sb3_contrib", reason="sb3-contrib is of the extra 'train'")
     with gym.make("morphzoo/Swimmer-v5", max_episode_steps=5) as env:
         kwargs = {"num_colors": 8, "hidden_sizes": [7]}
         model = contrib.ARS(ChromaticPolicy, env, n_delta=2, policy_kwargs=kwargs, seed=0)

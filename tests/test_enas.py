@@ -474,8 +474,6 @@ def test_what_the_joint_controller_has_not_is_refused(change: Any, message: str)
 
 
 def test_the_joint_controller_moves_weights_and_colours_and_is_continued(tmp_path: Path) -> None:
-    pytest.importorskip("cmaes", reason="cmaes is of the extra 'search'")
-
     def joint() -> ENAS:
         return ENAS(
             "MlpPolicy", swimmer(), seed=2, controller="catcma", population_size=8,
