@@ -132,12 +132,18 @@ check-results: $(STAMP)
 	$(BIN)/python zoo_scripts/check_results.py $(ARGS)
 
 SNOWFLAKE := snowflake-centipede-6
+LONG := $(foreach legs,20 18 16 14 12 8 6,morphzoo/Centipede-$(legs)-v0)
 # The published scores: 100 episodes, stored in the checkpoints, docs/transfer.* and the README.
 scores: $(STAMP)
 	$(BIN)/python zoo_scripts/evaluate_transfer.py --episodes 100 --both --store \
 	  --policies $(SNOWFLAKE) $(SNOWFLAKE)-seed-0 $(SNOWFLAKE)-seed-2 $(SNOWFLAKE)-seed-3 $(SNOWFLAKE)-first \
 	  $(SNOWFLAKE)-long $(SNOWFLAKE)-long-seed-1 mlp-centipede-6 random \
 	  --json docs/transfer.json --csv docs/transfer.csv --plot docs/transfer.png $(ARGS)
+	$(BIN)/python zoo_scripts/evaluate_transfer.py --episodes 100 --both --store \
+	  --policies snowflake-centipede-20 mlp-centipede-20 random --envs $(LONG) --json docs/centipede-20.json $(ARGS)
+	$(BIN)/python zoo_scripts/evaluate_transfer.py --episodes 100 --both --store \
+	  --policies snowflake-walker2d nervenet-walker2d mlp-walker2d random --envs morphzoo/Walker2d-v5 \
+	  --json docs/walker2d.json $(ARGS)
 	$(MAKE) readme
 
 readme: $(STAMP)

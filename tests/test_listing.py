@@ -46,7 +46,7 @@ FAR = [
 @pytest.mark.parametrize(
     ("filters", "names"),
     [
-        ({"policy": "mlp"}, ["mlp-centipede-6", "mlp-walker2d"]),
+        ({"policy": "mlp"}, ["mlp-centipede-20", "mlp-centipede-6", "mlp-walker2d"]),
         ({"policy": "nervenet", "env": "Centipede"}, []),
         (
             {"policy": "nervenet", "sources": ["bundled", "hub"]},

@@ -9,7 +9,7 @@ from pathlib import Path
 from morphzoo.entry import run_script
 
 ROOT = Path(__file__).parents[1]
-POLICIES = ["snowflake-centipede-6", "mlp-centipede-6"]
+POLICIES = [f"{policy}-centipede-{legs}" for legs in (6, 20) for policy in ("snowflake", "mlp")]
 
 
 def main() -> int:
