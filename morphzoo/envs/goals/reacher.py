@@ -158,8 +158,8 @@ class ReacherEnv(GoalEnv):
     ## Rewards
 
     *reward_goal*: 1 in every step that ends with the tip less than `threshold` from the goal, and 0
-    otherwise. So the return is the number of steps at the goal. `info` is described in `GoalEnv`; its
-    `x_position` and `y_position` are the tip's.
+    otherwise. So the return is the number of steps at the goal. `info` is described in `GoalEnv`;
+    its `x_position` and `y_position` are the tip's.
 
     ## Starting State
 
