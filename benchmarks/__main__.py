@@ -6,7 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import anatomy, growth, products, stepping, training, updates
+from benchmarks import (
+    anatomy,
+    contrastive,
+    growth,
+    populations,
+    products,
+    stepping,
+    training,
+    updates,
+)
 from benchmarks.measuring import machine
 from benchmarks.report import goals, write_pages
 
@@ -17,6 +26,8 @@ PARTS = {
     "anatomy": (anatomy.run, 15),
     "growth": (growth.run, 5),
     "training": (training.run, 3),
+    "populations": (populations.run, 5),
+    "contrastive": (contrastive.run, 15),
     "products": (products.run, 9),
     "stepping": (stepping.run, 5),
 }

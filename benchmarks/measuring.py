@@ -16,6 +16,7 @@ PACKAGES = (
     "mujoco",
     "gymnasium",
     "stable-baselines3",
+    "sb3-contrib",
     "torch",
     "torch-geometric",
     "envpool",

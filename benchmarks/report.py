@@ -11,6 +11,7 @@ from morphzoo.markdown import fill
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "speed.md", ROOT / "README.md"
+CONTRIB = "sb3-contrib, 2 processes"
 Spread = dict[str, float]
 
 
@@ -69,6 +70,17 @@ def goals(document: dict[str, Any]) -> list[Goal]:
     if "growth" in document:
         value = document["growth"]["found"]["update"]["exponent"]
         found.append(Goal("growth of the update with legs, exponent, 4 to 100", value, 1.1, False))
+    if "populations" in document:
+        part = document["populations"]["found"]
+        share, rate = part["physics"]["4096"], part["ratios"]["ours / ars"]
+        found.append(Goal("physics, share of playing 4,096 policies", share, 0.5))
+        found.append(Goal("policies a second over sb3-contrib's ARS, HalfCheetah", rate, 4.0))
+    if "contrastive" in document:
+        rows = {row["depth"]: row["ratios"] for row in document["contrastive"]["found"]}
+        what = "contrastive gradient step, depth 16, over a plain one"
+        found.append(Goal(what, rows[16]["plain / ours"], 1.2))
+        drawn = rows[16]["sampling / ours"]
+        found.append(Goal("sampling, share of such a step", drawn, 0.05, False))
     return found
 
 
@@ -98,6 +110,12 @@ def tables(document: dict[str, Any]) -> dict[str, str]:
         found["training"] = _training(document["training"]["found"])
     if "growth" in document:
         found["growth"] = _growth(document["growth"]["found"])
+    if "populations" in document:
+        found |= _populations(document["populations"]["found"])
+    if "contrastive" in document:
+        found["contrastive"] = _contrastive(document["contrastive"]["found"])
+    if "products" in document:
+        found["products"] = _products(document["products"]["found"])
     found["machine"] = _machines(document)
     return found
 
@@ -163,6 +181,46 @@ def _growth(found: dict[str, Any]) -> str:
         cells = [f"{1e3 * found[name]['seconds'][n]['median']:.1f}" for n in legs]
         lines.append(_row(f"{of} (ms)", *cells, f"{found[name]['exponent']['median']:.2f}"))
     return _table("legs | " + " | ".join(legs) + " | exponent", lines)
+
+
+def _populations(found: dict[str, Any]) -> dict[str, str]:
+    shares = [_row(f"{int(num):,}", _spread(share)) for num, share in found["physics"].items()]
+    lines = []
+    for name, of in (
+        ("ours", "`ES` on 64 rows"),
+        ("ars", f"`ARS`, {CONTRIB}, the same policy"),
+        ("ars-linear", f"`ARS`, {CONTRIB}, its own linear policy"),
+    ):
+        over = found["ratios"].get(f"ours / {name}")
+        rate = f"{found['policies_per_second'][name]['median']:.1f}"
+        lines.append(_row(of, rate, _spread(over) if over else ""))
+    return {
+        "physics": _table("policies | share of physics", shares),
+        "policies": _table("search | policies/s | ours over it", lines),
+    }
+
+
+def _contrastive(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        ms = [f"{1e3 * row['seconds'][n]['median']:.1f}" for n in ("ours", "plain")]
+        sampled = f"{1e3 * row['seconds']['sampling']['median']:.2f}"
+        share = f"{100 * row['ratios']['sampling / ours']['median']:.1f} %"
+        lines.append(
+            _row(row["depth"], *ms, _spread(row["ratios"]["plain / ours"]), sampled, share)
+        )
+    return _table("depth | ours (ms) | plain | plain / ours | sampling (ms) | of a step", lines)
+
+
+def _products(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        over = [f"{row['over_dense'][n]['median']:.1f}" for n in ("gather", "bucket", "mailman")]
+        dense = f"{1e6 * row['seconds']['dense']['median']:.1f}"
+        shape = " x ".join(str(n) for n in row["shape"])
+        lines.append(_row(shape, row["colors"], row["letters"], dense, *over))
+    head = "matrix | colours | letters of a word | dense (µs) | gather / dense | bucket / dense | "
+    return _table(head + "mailman / dense", lines)
 
 
 def _machines(document: dict[str, Any]) -> str:

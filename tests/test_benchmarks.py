@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import morphzoo  # noqa: F401
+from benchmarks import contrastive, populations
 from benchmarks.measuring import alternate, ratio, summary
 from benchmarks.networks import EdgeNetwork
 from benchmarks.report import Goal
@@ -97,6 +98,48 @@ def test_the_floor_counts_the_products_that_torch_makes(num_legs):
     nodes = policy.graph.num_nodes
     adjacency = 2 * policy.num_layers * nodes**2 * policy.hidden_size
     assert counter.get_total_flops() / 2 == BATCH * (contenders.products() + adjacency)
+
+
+def test_the_plain_contrastive_step_computes_what_ours_does():
+    contenders = contrastive.Contenders(8, contrastive.full_buffer(0, 16_000), 0)
+    first = contrastive.PlainStep(8).like(contenders.policy)
+    for _ in range(3):
+        torch.manual_seed(1)
+        contenders.ours()
+        torch.manual_seed(1)
+        contenders.theirs()
+    ours = contrastive.PlainStep(8).like(contenders.policy)
+    for part in ("actor", "phi", "psi"):
+        moved = [
+            torch.cat([after.flatten() - before.flatten() for after, before in pairs])
+            for pairs in (
+                list(zip(_linear(ours, part), _linear(first, part), strict=True)),
+                list(zip(_linear(contenders.plain, part), _linear(first, part), strict=True)),
+            )
+        ]
+        assert torch.cosine_similarity(*moved, dim=0) > 0.999
+    found = contenders.coefficient.log_value.item()
+    assert found == pytest.approx(contenders.plain.log_alpha.item(), rel=1e-3)
+
+
+def _linear(step, part):
+    """The weights of a plain step's linear layers, as they are now."""
+    layers = getattr(step, part).modules()
+    return [m.weight.detach() for m in layers if isinstance(m, torch.nn.Linear)]
+
+
+def test_a_share_of_physics_is_a_share():
+    measure = populations.share_of_physics(8, 0, steps=3)
+    assert 0.0 < measure() < 1.0 and 0.0 < measure() < 1.0
+
+
+def test_every_search_plays_one_generation():
+    searches = populations.Searches(0, steps=5)
+    try:
+        assert min(searches.ours(), searches.chromatic(), searches.plain()) > 0
+        assert {m.num_timesteps for m in (searches.es, searches.ars, searches.linear)} == {64 * 5}
+    finally:
+        searches.close()
 
 
 @pytest.mark.parametrize("body", ["6", "ant"])
