@@ -26,6 +26,7 @@ ACTING = {"morphology", "spaces", "envs", "sb3", "policies", "algorithms"}
 ARROWS: dict[str, set[str]] = {
     "entry": {"envs"},
     "body_text": set(),
+    "cluster": set(),
     "estimates": set(),
     "files": set(),
     "progress": set(),
@@ -41,11 +42,11 @@ ARROWS: dict[str, set[str]] = {
     "envs": {"body_text", "morphology", "spaces"},
     "sb3": {"morphology", "spaces", "envs"},
     "policies": {"morphology", "spaces"},
-    "algorithms": ACTING - {"algorithms"},
+    "algorithms": {"cluster"} | ACTING - {"algorithms"},
     "zoo": ACTING | SCORES | {"folder_hub", "progress"},
     "actors": SCORES,
     "transfer": ACTING | SCORES | {"actors", "progress", "zoo"},
-    "training": ACTING | SCORES | {"actors", "recipe", "transfer", "zoo"},
+    "training": ACTING | SCORES | {"actors", "cluster", "recipe", "transfer", "zoo"},
     "checking": ACTING | SCORES | {"progress", "transfer", "zoo"},
     "plots": SCORES,
     "curves": SCORES | {"plots", "training", "zoo"},
@@ -139,7 +140,7 @@ def test_forbidden_packages(path: Path) -> None:
 
 def test_ray_is_imported_only_where_it_is_used() -> None:
     importing = [p for p in SOURCES if "ray" in {name.split(".")[0] for name in imports_of(p)}]
-    assert importing == [PACKAGE / "training" / "ray_pool.py"]
+    assert importing == [PACKAGE / "cluster.py", PACKAGE / "training" / "ray_pool.py"]
 
 
 @pytest.mark.parametrize("room", ["folder_hub", "testing"])

@@ -38,6 +38,10 @@ class Rows(Protocol):
 
     num: int
 
+    def elsewhere(self) -> Callable[[], Rows]:
+        """Return what makes as many such rows in another process, to which it can be sent."""
+        ...
+
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start an episode in each of the first rows.
 
@@ -88,23 +92,27 @@ def play(
         The episodes, or None if `on_step` stopped them.
     """
     returns, lengths = np.zeros(len(bank)), np.zeros(len(bank), dtype=np.int64)
-    for start in range(0, len(bank), rows.num):
-        part = slice(start, min(start + rows.num, len(bank)))
-        played = _play_batch(rows, bank.take(part), seeds[part], observe, on_step)
+    for part in batches(len(bank), rows.num):
+        played = play_batch(rows, bank.take(part), seeds[part], observe, on_step)
         if played is None:
             return None
         returns[part], lengths[part] = played
     return Episodes(returns, lengths)
 
 
-def _play_batch(
+def batches(num: int, rows: int) -> list[slice]:
+    """Return which policies are played side by side: as many as there are rows, or fewer."""
+    return [slice(start, min(start + rows, num)) for start in range(0, num, rows)]
+
+
+def play_batch(
     rows: Rows,
     bank: PolicyBank,
     seeds: np.ndarray,
-    observe: Observe | None,
-    on_step: OnStep | None,
+    observe: Observe | None = None,
+    on_step: OnStep | None = None,
 ) -> Episodes | None:
-    """Play as many policies as there are rows, or fewer."""
+    """Play as many policies as there are rows, or fewer; see `play`."""
     returns, lengths = np.zeros(len(bank)), np.zeros(len(bank), dtype=np.int64)
     observations = rows.begin(seeds)
     ids = np.arange(len(bank))  # row of each policy in the bank, which shrinks

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -16,6 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from morphzoo.algorithms.rollouts import Rows
 from morphzoo.envs.simulation import Simulation
 from morphzoo.envs.single import MorphologyEnv
+from morphzoo.envs.task import Task
 from morphzoo.sb3 import MorphologyVecEnv
 
 # What `gymnasium.make` and Stable-Baselines3 put around every environment.
@@ -37,6 +39,10 @@ class SimulationRows:
         self.num = simulation.num
         self.max_steps = max_steps
         self._length = 0
+
+    def elsewhere(self) -> Callable[[], SimulationRows]:
+        """Return what makes as many rows in another process, stepped by one thread."""
+        return partial(_simulated, self.simulation.task, self.num, self.max_steps)
 
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start episodes; see `Rows`."""
@@ -65,13 +71,21 @@ class VectorRows:
     seeds all of its rows: such an environment draws their starts from one generator.
 
     Args:
-        env: the vector environment, with a time limit of its own.
+        env_id: one that has a vector version.
+        num: how many rows.
+        kwargs: of the environment; a time limit is among them.
     """
 
-    def __init__(self, env: gym.vector.VectorEnv) -> None:
+    def __init__(self, env_id: str, num: int, kwargs: dict[str, Any]) -> None:
+        self._made_of = env_id, num, kwargs
+        env = gym.make_vec(env_id, num, "vector_entry_point", **kwargs)
         self.env = env
         self.num = env.num_envs
         self._actions = np.array(env.action_space.sample())
+
+    def elsewhere(self) -> Callable[[], VectorRows]:
+        """Return what makes as many rows in another process."""
+        return partial(VectorRows, *self._made_of)
 
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start episodes; see `Rows`."""
@@ -101,6 +115,10 @@ class VecEnvRows:
         self.num = env.num_envs
         self._actions = np.stack([np.asarray(env.action_space.sample())] * env.num_envs)
 
+    def elsewhere(self) -> Callable[[], VecEnvRows]:
+        """Return what makes such rows in another process, of a copy of the environment."""
+        return partial(VecEnvRows, self.env)
+
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start episodes; see `Rows`."""
         inner = self.env
@@ -118,6 +136,11 @@ class VecEnvRows:
         self._actions[ids] = actions
         observation, rewards, dones, _ = self.env.step(self._actions)
         return np.asarray(observation)[ids], rewards[ids], dones[ids]
+
+
+def _simulated(task: Task, num: int, max_steps: int) -> SimulationRows:
+    """Make rows of a task."""
+    return SimulationRows(Simulation(task, num, num_threads=1), max_steps)
 
 
 def rows_of(env: VecEnv, wanted: int) -> Rows:
@@ -151,7 +174,7 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
         if spec is not None and spec.vector_entry_point is not None:
             kwargs = {**spec.kwargs, "max_episode_steps": _limited(limit, env)}
             kwargs.pop("render_mode", None)
-            return VectorRows(gym.make_vec(spec.id, wanted, "vector_entry_point", **kwargs))
+            return VectorRows(spec.id, wanted, kwargs)
     for limit in time_limits(env):
         _limited(limit, env)
     return VecEnvRows(env)

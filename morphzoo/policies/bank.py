@@ -46,6 +46,11 @@ class PolicyBank:
         """Return the parameters as those of dense layers, `float32[M, ...]`."""
         return self.policy.expand(self.thetas)
 
+    @property
+    def numbers(self) -> tuple[torch.Tensor, ...]:
+        """What tells the policies apart, a row each: `type(self)(policy, *numbers)` is the bank."""
+        return (self.thetas,)
+
     def __len__(self) -> int:
         """Return M."""
         return len(self.thetas)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from morphzoo.cluster import import_ray
 from morphzoo.files import PathLike, check_writable, recover_folder
 from morphzoo.recipe import Recipe, make_recipe
 from morphzoo.training import build_model, needed_bytes, one_process
@@ -69,7 +70,7 @@ def train_zoo(
         )
     runs = plan_runs(recipes, seeds, out, settings)
     if ray is not None:
-        from morphzoo.training.ray_pool import RayPool, import_ray
+        from morphzoo.training.ray_pool import RayPool
 
         import_ray()
     needed = [_check_fit(run, here=ray is None) for run in runs[:: len(seeds)]]
