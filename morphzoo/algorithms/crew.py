@@ -11,6 +11,7 @@ from typing import Protocol
 from morphzoo.algorithms.players import Played
 
 _GLANCE = 0.5  # between two looks at the clock, where nothing happens (s)
+_START = 600.0  # for some worker to be ready, where there is none (s)
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ class Supervision:
     Args:
         crew: the workers; they stay from one generation to the next.
         retries: how often a batch is played again before it is given up.
-        seconds: time in which a worker must have played a batch, and in which some worker must be
-            ready where none is (s).
+        seconds: time in which a worker must have played a batch (s).
 
     Attributes:
         lost: workers lost so far.
@@ -126,10 +126,8 @@ class Supervision:
 
     def _anyone_comes(self) -> bool:
         """Return whether, where nobody plays, somebody may still begin to."""
-        if self._starting and time.monotonic() - self._quiet_since > self.seconds:
-            self.reason = (
-                f"no worker could start within {self.seconds:g} s, for want of a free core perhaps"
-            )
+        if self._starting and time.monotonic() - self._quiet_since > _START:
+            self.reason = f"no worker could start within {_START:g} s: is a core free?"
             return False
         return bool(self._starting)
 

@@ -210,7 +210,7 @@ class EPVF(PopulationAlgorithm):
         if self._n_updates:  # before V has seen them
             targets = TARGETS[self.target](generation.returns).float()
             log_explained(self, "explained_variance_ahead", generation.thetas, targets)
-        learned, kept = self._split(generation)
+        learned, kept = self._split(self.centres.shares(generation))
         self.replay.add(generation.thetas[learned], generation.returns[learned])
         if self.reset_critic and self._n_updates:
             self._build_critic()
@@ -225,13 +225,12 @@ class EPVF(PopulationAlgorithm):
         log_cosine(self, self.centres.share(generation, self.current))
         self._improve()
 
-    def _split(self, generation: Generation) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the rows of a generation to learn from, and the others, whole pairs, bool[M]."""
+    def _split(self, shares: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows to learn from, and the others, bool[M]: whole pairs of each share."""
         halves = 2 if self.perturbation.antithetic else 1
-        shares = [share // halves for share in self.centres.shares(generation)]
-        pairs = sum(shares)
+        pairs = sum(shares) // halves
         order = torch.arange(pairs) < pairs - int(self.held_out * pairs)
-        learned = torch.cat([part.repeat(halves) for part in order.split(shares)])
+        learned = torch.cat([part.repeat(halves) for part in order.split([share // halves for share in shares])])
         learned = learned.to(self.device)
         return learned, ~learned
 
