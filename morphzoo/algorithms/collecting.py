@@ -51,13 +51,16 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
     episodes, returned = joined(played, batches(len(bank), model.rows.num))
     check_returns(episodes.returns[returned])
     log_episodes(model, Episodes(episodes.returns[returned], episodes.lengths[returned]))
+    learnable = enough(returned, len(noise), model.num_policies, model._least)
+    if learnable:
+        model.discarded_in_a_row = 0
+    else:
+        _discard(model, returned)
     log_losses(model, int(np.count_nonzero(~returned)))
     returns = torch.as_tensor(episodes.returns, device=model.device)
     generation = Generation(bank.thetas, noise, returns)
-    if not enough(returned, len(noise), model.num_policies, model._least):
-        _discard(model, returned)
+    if not learnable:
         return generation.only(torch.zeros_like(returns, dtype=torch.bool), model.num_policies)
-    model.discarded_in_a_row = 0
     for batch in filter(None, played):
         model.policy.normalizer.hand_in(torch.as_tensor(batch.observed, device=model.device))
     if not returned.all():

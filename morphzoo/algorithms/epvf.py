@@ -230,7 +230,9 @@ class EPVF(PopulationAlgorithm):
         halves = 2 if self.perturbation.antithetic else 1
         pairs = sum(shares) // halves
         order = torch.arange(pairs) < pairs - int(self.held_out * pairs)
-        learned = torch.cat([part.repeat(halves) for part in order.split([share // halves for share in shares])])
+        learned = torch.cat(
+            [part.repeat(halves) for part in order.split([share // halves for share in shares])]
+        )
         learned = learned.to(self.device)
         return learned, ~learned
 
