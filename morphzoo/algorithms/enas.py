@@ -134,6 +134,7 @@ class ENAS(PopulationAlgorithm):
         self.controller_kwargs = dict(controller_kwargs or {})
         self.exact_evaluations = settings.pop("exact_evaluations")
         antithetic = antithetic and self.controller_name != JOINT
+        self._least = 100 if self.controller_name == JOINT else LEAST  # its update is of all
         self.pair_colors = settings.pop("pair_colors") and antithetic
         self.fixed_start = settings.pop("fixed_start")
         self.target = settings.pop("target")
@@ -165,10 +166,6 @@ class ENAS(PopulationAlgorithm):
     @property
     def _num_played(self) -> int:
         return self.population_size + self.exact_evaluations
-
-    @property
-    def _least(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return 100 if self.controller_name == JOINT else LEAST  # CatCMA's update is of all
 
     def _memory(self) -> dict[str, int]:
         played = self.population_size + self.exact_evaluations
