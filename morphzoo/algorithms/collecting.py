@@ -128,7 +128,8 @@ def _discard(model: Any, returned: np.ndarray) -> None:
     if model.discarded_in_a_row >= IN_A_ROW:
         raise OSError(
             f"{IN_A_ROW} generations in a row were discarded: of the last one's {len(returned)} "
-            f"episodes {np.count_nonzero(returned)} returned, and {model._least} % must. "
-            f"{model.players.lost} workers were lost so far; last: {model.players.reason}. Look "
-            "after the Ray cluster and continue from the last saved state"
+            f"episodes {np.count_nonzero(returned)} returned, and {model._least} % must, also of "
+            f"those around each policy. {model.players.lost} workers were lost so far; last: "
+            f"{model.players.reason}. Look after the Ray cluster and continue from the last saved "
+            "state"
         )
