@@ -32,7 +32,8 @@ from morphzoo.algorithms.ray_players import Player
 from morphzoo.algorithms.rollouts import batches
 from morphzoo.recipe import Recipe
 from morphzoo.sb3 import make_vec_env
-from morphzoo.training import train
+from morphzoo.training import build_model, train
+from morphzoo.training.state import capture, restore
 
 # Supervision, with a crew that plays a part.
 
@@ -397,6 +398,16 @@ def test_a_recipe_says_where_and_may_change_its_mind(elsewhere: Any, tmp_path: P
         expected = (tmp_path / "here" / file).read_bytes()
         assert (tmp_path / "there" / file).read_bytes() == expected
         assert (tmp_path / "both" / file).read_bytes() == expected
+
+
+def test_a_state_from_before_losses_were_counted_goes_on() -> None:
+    model = build_model(Recipe.from_dict(RUN))
+    model.learn(40)
+    arrays, counters = capture(model)
+    assert counters["attributes"].pop("discarded") == 0
+    fresh = build_model(Recipe.from_dict(RUN))
+    restore(fresh, arrays, counters)
+    assert same(fresh, model) and fresh.discarded == 0
 
 
 @pytest.mark.parametrize(
