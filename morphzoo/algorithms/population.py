@@ -182,7 +182,6 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.set_random_seed(self.seed)
         self.policy = self._new_policy().to(self.device)
         check_memory(self._memory(), self.device)
-        self.rows, self.players = place(self)
         others = [self._new_policy().theta for _ in range(self.num_policies - 1)]
         thetas = torch.stack([self.policy.theta, *others]).to(self.device)
         self.centres = Centres(thetas, self.weight_clip)
@@ -191,6 +190,7 @@ class PopulationAlgorithm(BaseAlgorithm):
             self.centres.parameters(), lr=self.lr_schedule(1), weight_decay=self.weight_decay
         )
         self.policy.optimizer = self.optimizer  # where Stable-Baselines3's tools look for it
+        self.rows, self.players = place(self)
 
     def _new_policy(self) -> DeterministicPolicy:
         """Return a policy with first parameters of its own."""
