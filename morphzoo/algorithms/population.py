@@ -15,11 +15,10 @@ from stable_baselines3.common.policies import BasePolicy
 from morphzoo.algorithms.centres import OPTIMIZERS, Centres, Generation
 from morphzoo.algorithms.evaluation import evaluate_unperturbed
 from morphzoo.algorithms.generation_log import log_episodes, log_rollout, log_weights
-from morphzoo.algorithms.memory import check_memory
 from morphzoo.algorithms.perturbations import Perturbation
 from morphzoo.algorithms.population_checks import check_population, check_returns
-from morphzoo.algorithms.rollouts import Rows, play
-from morphzoo.algorithms.stages import rows_of
+from morphzoo.algorithms.rollouts import play
+from morphzoo.algorithms.stages import rows_for
 from morphzoo.algorithms.steps_bar import with_steps_bar
 from morphzoo.algorithms.streams import NOISE, Streams
 from morphzoo.policies.bank import PolicyBank
@@ -63,6 +62,8 @@ class PopulationAlgorithm(BaseAlgorithm):
         verbose: 1 prints the log.
         seed: of everything random; None draws one.
         device: of parameters and critic.
+        backend: "mujoco" simulates on the CPU; "warp", for our environments and as many policies as
+            are wanted, on the device. See `morphzoo.envs.warp_simulation`.
 
     Attributes:
         centres: what generations are drawn around; `policy` is row `current`.
@@ -112,6 +113,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "cpu",
+        backend: str = "mujoco",
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -137,6 +139,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.weight_decay = weight_decay
         self.evaluate_every = evaluate_every
         self.evaluate_episodes = evaluate_episodes
+        self.backend = backend
         self.current = 0
         self.streams = Streams(seed)
         if _init_setup_model:
@@ -170,10 +173,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         self.policy = self._new_policy().to(self.device)
-        check_memory(self._memory(), self.device)
-        self.rows: Rows | None = None
-        if self.env is not None:
-            self.rows = rows_of(self.env, self._most_rows)
+        self.rows = rows_for(self)
         others = [self._new_policy().theta for _ in range(self.num_policies - 1)]
         thetas = torch.stack([self.policy.theta, *others]).to(self.device)
         self.centres = Centres(thetas, self.weight_clip)
@@ -197,8 +197,7 @@ class PopulationAlgorithm(BaseAlgorithm):
     def set_env(self, env: Any, force_reset: bool = True) -> None:
         """Take another environment of the same spaces; see `BaseAlgorithm.set_env`."""
         super().set_env(env, force_reset)
-        assert self.env is not None
-        self.rows = rows_of(self.env, self._most_rows)
+        self.rows = rows_for(self)
 
     def learn(
         self,

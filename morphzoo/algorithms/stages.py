@@ -1,4 +1,4 @@
-"""Where policies are played: batched simulations, Gymnasium's vector environments, SB3's."""
+"""Where policies are played: simulations here or on a GPU, Gymnasium's arrays, SB3's vectors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from morphzoo.algorithms.rollouts import Rows
+from morphzoo.algorithms.memory import check_memory
+from morphzoo.algorithms.rollouts import DeviceRows, Rows
+from morphzoo.algorithms.warp_rows import WarpRows
 from morphzoo.envs.simulation import Simulation
 from morphzoo.envs.single import MorphologyEnv
+from morphzoo.envs.task import Task
+from morphzoo.envs.warp_simulation import WarpSimulation
+from morphzoo.envs.warp_worlds import simulation_bytes
 from morphzoo.sb3 import MorphologyVecEnv
+
+#: What simulates our bodies: MuJoCo on the CPU's threads, or mujoco-warp on the model's device.
+BACKENDS = ("mujoco", "warp")
 
 # What `gymnasium.make` and Stable-Baselines3 put around every environment.
 _USUAL = (OrderEnforcing, PassiveEnvChecker, TimeLimit, Monitor)
@@ -120,6 +128,27 @@ class VecEnvRows:
         return np.asarray(observation)[ids], rewards[ids], dones[ids]
 
 
+def rows_for(model: Any) -> Rows | DeviceRows | None:
+    """Return what an algorithm plays its policies on, if that fits into memory.
+
+    Args:
+        model: a `PopulationAlgorithm`, with its policy; None is returned without an environment.
+
+    Raises:
+        ValueError: as `rows_of`; or with what each part takes, if it does not fit.
+        ImportError: its back end is not installed.
+    """
+    needed, wanted, env = model._memory(), model._most_rows, model.env
+    if env is None or model.backend != "warp":
+        check_memory(needed, model.device)
+        return None if env is None else rows_of(env, wanted)
+    task, limit = _own_body(env)
+    max_steps = _limited(limit, env)
+    needed[f"{wanted:,} simulations"] = simulation_bytes(task, wanted)
+    check_memory(needed, model.device)
+    return WarpRows(WarpSimulation(task, wanted, model.device), max_steps)
+
+
 def rows_of(env: VecEnv, wanted: int) -> Rows:
     """Return the fastest rows that an environment offers.
 
@@ -142,8 +171,7 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
             "VecNormalize changes rewards and, with every step, what policies see, so that returns "
             "cannot be compared: take it off, and give policy_kwargs={'normalize': True}"
         )
-    single = env.envs[0] if isinstance(env, DummyVecEnv) and env.num_envs == 1 else None
-    if single is not None and all(isinstance(w, _USUAL) for w in _wrappers(single)):
+    if (single := _plain_single(env)) is not None:
         spec, inner = single.spec, single.unwrapped
         limit = _time_limit(single)
         if isinstance(inner, MorphologyEnv):
@@ -155,6 +183,32 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
     for limit in time_limits(env):
         _limited(limit, env)
     return VecEnvRows(env)
+
+
+def _own_body(env: VecEnv) -> tuple[Task, int | None]:
+    """Return the task of an environment of ours, and its time limit.
+
+    Raises:
+        ValueError: if it is another's, or something that may change what it does is around it.
+    """
+    if isinstance(env, MorphologyVecEnv):
+        return env.vector_env.task, env.vector_env.episodes.max_steps
+    single = _plain_single(env)
+    if single is None or not isinstance(single.unwrapped, MorphologyEnv):
+        found = env if single is None else single.unwrapped
+        raise ValueError(
+            f"backend='warp' simulates morphzoo's own bodies alone, found {type(found).__name__}: "
+            "give the id of one, such as 'morphzoo/AntVelocity-v0', or backend='mujoco'"
+        )
+    return single.unwrapped.task, _time_limit(single)
+
+
+def _plain_single(env: VecEnv) -> Any:
+    """Return the only environment, if it is in nothing but the usual wrappers; else None."""
+    single = env.envs[0] if isinstance(env, DummyVecEnv) and env.num_envs == 1 else None
+    if single is None or not all(isinstance(w, _USUAL) for w in _wrappers(single)):
+        return None
+    return single
 
 
 def _wrappers(env: gym.Env) -> Iterator[gym.Wrapper]:
