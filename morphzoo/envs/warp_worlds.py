@@ -19,7 +19,6 @@ _ROUND = (  # two of these touch in two points at most
     int(mujoco.mjtGeom.mjGEOM_CAPSULE),
 )
 _POINTS, _MORE_POINTS = 2, 8
-_MOST_ROWS = 10  # constraint rows of a contact: a pyramid of 6 dimensions
 
 
 def import_warp() -> tuple[Any, Any]:
@@ -66,12 +65,13 @@ def world_sizes(model: mujoco.MjModel) -> WorldSizes:
         for pair in pairs
     )
     contacts = max(1, min(points, _MOST_CONTACTS))
-    dimensions = max([1, *model.pair_dim, *(model.geom_condim if len(pairs) > model.npair else [])])
-    friction = np.count_nonzero(model.dof_frictionloss) + np.count_nonzero(
-        model.tendon_frictionloss
-    )
+    dimensions: list[int] = [1, *model.pair_dim.tolist()]
+    if len(pairs) > model.npair:
+        dimensions += model.geom_condim.tolist()
+    friction = np.count_nonzero(model.dof_frictionloss)
+    friction += np.count_nonzero(model.tendon_frictionloss)
     limits = np.count_nonzero(model.jnt_limited) + np.count_nonzero(model.tendon_limited)
-    rows = contacts * min(_MOST_ROWS, max(1, 2 * (int(dimensions) - 1)))
+    rows = contacts * max(1, 2 * (max(dimensions) - 1))
     # A joint's or a tendon's two limits may both be near; an equality takes six rows at most.
     return WorldSizes(contacts, int(rows + friction + 2 * limits + 6 * model.neq))
 
