@@ -102,6 +102,11 @@ class Warp:
     ScopedDevice = contextlib.nullcontext
     to_torch = staticmethod(torch.from_numpy)
 
-    @staticmethod
-    def device_from_torch(device: torch.device) -> str:
-        return str(device)
+    def __init__(self) -> None:
+        self.devices: list[str] = []
+
+    def init(self) -> None:
+        self.devices = ["cpu"]
+
+    def device_from_torch(self, device: torch.device) -> str:
+        return self.devices[self.devices.index(str(device))]  # none is known before init()

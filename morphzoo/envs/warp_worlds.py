@@ -22,18 +22,21 @@ _POINTS, _MORE_POINTS = 2, 8
 
 
 def import_warp() -> tuple[Any, Any]:
-    """Return the modules `warp` and `mujoco_warp`, which are imported nowhere else.
+    """Return the modules `warp`, which knows its devices, and `mujoco_warp`: imported here alone.
 
     Raises:
         ImportError: they are not installed.
     """
     try:
-        return importlib.import_module("warp"), importlib.import_module("mujoco_warp")
+        warp = importlib.import_module("warp")
+        mujoco_warp = importlib.import_module("mujoco_warp")
     except ImportError as error:
         raise ImportError(
             f"mujoco-warp cannot be imported ({error}): pip install 'morphzoo[gpu]', or leave "
             "backend='mujoco'"
         ) from error
+    warp.init()  # before that it knows no device
+    return warp, mujoco_warp
 
 
 class WorldSizes(NamedTuple):
