@@ -1,4 +1,4 @@
-"""Where a model's generations are played, by what it was given: here or on a Ray cluster."""
+"""Where a model's generations are played, by what it was given: here, a GPU or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from morphzoo.algorithms.players import Here, Players
 from morphzoo.algorithms.ray_players import RayPlayers
-from morphzoo.algorithms.rollouts import Rows
-from morphzoo.algorithms.stages import rows_of
+from morphzoo.algorithms.rollouts import DeviceRows, Rows
+from morphzoo.algorithms.stages import device_rows_of, rows_of
 from morphzoo.cluster import import_ray
 
 #: Rows of each worker, where a single environment is given that is made anew.
@@ -33,11 +33,13 @@ def check_ray(model: Any) -> None:
             raise ValueError(f"ray_kwargs: {name} must be at least {least}, found {value}")
     if model.ray is None and (model.workers is not None or model.ray_kwargs):
         raise ValueError("workers and ray_kwargs are of playing on Ray: give ray='local' or so")
+    if model.ray is not None and model.backend == "warp":
+        raise ValueError("backend='warp' plays on the model's own device: leave ray out")
     if model.ray is not None:
         import_ray()
 
 
-def place(model: Any) -> tuple[Rows, Players] | tuple[None, None]:
+def place(model: Any) -> tuple[Rows | DeviceRows, Players] | tuple[None, None]:
     """Find where a model plays.
 
     Returns:
@@ -45,13 +47,16 @@ def place(model: Any) -> tuple[Rows, Players] | tuple[None, None]:
         without an environment.
 
     Raises:
-        ValueError: see `rows_of`; or if all of a generation is one batch, which cannot be spread.
+        ValueError: see `rows_of` and `device_rows_of`; or if all of a generation is one batch,
+            which cannot be spread.
     """
     if model.env is None:
         return None, None
     if model.ray is None:
-        rows = rows_of(model.env, max(model._num_played, model.evaluate_episodes))
-        return rows, Here(rows)
+        wanted = max(model._num_played, model.evaluate_episodes)
+        on_device = model.backend == "warp"
+        here = device_rows_of(model, wanted) if on_device else rows_of(model.env, wanted)
+        return here, Here(here)
     rows = rows_of(model.env, _ROWS)
     if model._num_played <= rows.num:
         raise ValueError(

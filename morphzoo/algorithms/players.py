@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from morphzoo.algorithms.rollouts import OnStep, Rows, batches, play_batch
+from morphzoo.algorithms.rollouts import DeviceRows, OnStep, Rows, batches, play_batch
 from morphzoo.policies.bank import PolicyBank
 
 
@@ -67,7 +67,7 @@ class Here:
     lost = 0
     reason = "none"
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows | DeviceRows) -> None:
         self.rows = rows
 
     def play(self, bank: PolicyBank, seeds: np.ndarray, on_step: OnStep) -> list[Played | None]:
@@ -85,7 +85,7 @@ class Here:
 
 
 def play_counted(
-    rows: Rows, bank: PolicyBank, seeds: np.ndarray, on_step: OnStep | None = None
+    rows: Rows | DeviceRows, bank: PolicyBank, seeds: np.ndarray, on_step: OnStep | None = None
 ) -> Played | None:
     """Play a batch; what it observes is returned and leaves no trace in the policy.
 
@@ -103,7 +103,7 @@ def play_counted(
     """
     policy = bank.policy
 
-    def observe(seen: np.ndarray) -> None:
+    def observe(seen: np.ndarray | torch.Tensor) -> None:
         policy.observe(torch.as_tensor(seen, device=policy.device))
 
     try:

@@ -67,6 +67,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         verbose: 1 prints the log.
         seed: of everything random; None draws one.
         device: of parameters and critic.
+        backend: "mujoco" simulates on the CPU; "warp" our environments on the device.
 
     Attributes:
         centres: what generations are drawn around; `policy` is row `current`.
@@ -121,6 +122,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "cpu",
+        backend: str = "mujoco",
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -148,6 +150,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.evaluate_episodes = evaluate_episodes
         self.ray, self.workers, self.ray_kwargs = ray, workers, ray_kwargs or {}
         self.current = self.discarded = self.discarded_in_a_row = 0
+        self.backend = backend
         self.streams = Streams(seed)
         if _init_setup_model:
             self._setup_model()

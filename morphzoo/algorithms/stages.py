@@ -1,4 +1,4 @@
-"""Where policies are played: batched simulations, Gymnasium's vector environments, SB3's."""
+"""Where policies are played: simulations here or on a GPU, Gymnasium's arrays, SB3's vectors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from morphzoo.algorithms.rollouts import Rows
+from morphzoo.algorithms.memory import check_memory
+from morphzoo.algorithms.rollouts import DeviceRows, Rows
+from morphzoo.algorithms.warp_rows import WarpRows
 from morphzoo.envs.simulation import Simulation
 from morphzoo.envs.single import MorphologyEnv
 from morphzoo.envs.task import Task
+from morphzoo.envs.warp_simulation import WarpSimulation
+from morphzoo.envs.warp_worlds import simulation_bytes
 from morphzoo.sb3 import MorphologyVecEnv
+
+#: What simulates our bodies: MuJoCo on the CPU's threads, or mujoco-warp on the model's device.
+BACKENDS = ("mujoco", "warp")
 
 # What `gymnasium.make` and Stable-Baselines3 put around every environment.
 _USUAL = (OrderEnforcing, PassiveEnvChecker, TimeLimit, Monitor)
@@ -143,6 +150,25 @@ def _simulated(task: Task, num: int, max_steps: int) -> SimulationRows:
     return SimulationRows(Simulation(task, num, num_threads=1), max_steps)
 
 
+def device_rows_of(model: Any, wanted: int) -> DeviceRows:
+    """Return the rows on a device of a model whose back end is mujoco-warp.
+
+    Args:
+        model: a `PopulationAlgorithm`, with its environment.
+        wanted: how many policies are to be played side by side.
+
+    Raises:
+        ValueError: if the environment is another's, has no time limit, or with what each part
+            takes, if all together does not fit into memory.
+        ImportError: mujoco-warp is not installed.
+    """
+    task, limit = _own_body(model.env)
+    max_steps = _limited(limit, model.env)
+    needed = {**model._memory(), f"{wanted:,} simulations": simulation_bytes(task, wanted)}
+    check_memory(needed, model.device)
+    return WarpRows(WarpSimulation(task, wanted, model.device), max_steps)
+
+
 def rows_of(env: VecEnv, wanted: int) -> Rows:
     """Return the fastest rows that an environment offers.
 
@@ -165,8 +191,7 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
             "VecNormalize changes rewards and, with every step, what policies see, so that returns "
             "cannot be compared: take it off, and give policy_kwargs={'normalize': True}"
         )
-    single = env.envs[0] if isinstance(env, DummyVecEnv) and env.num_envs == 1 else None
-    if single is not None and all(isinstance(w, _USUAL) for w in _wrappers(single)):
+    if (single := _plain_single(env)) is not None:
         spec, inner = single.spec, single.unwrapped
         limit = _time_limit(single)
         if isinstance(inner, MorphologyEnv):
@@ -178,6 +203,32 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
     for limit in time_limits(env):
         _limited(limit, env)
     return VecEnvRows(env)
+
+
+def _own_body(env: VecEnv) -> tuple[Task, int | None]:
+    """Return the task of an environment of ours, and its time limit.
+
+    Raises:
+        ValueError: if it is another's, or something that may change what it does is around it.
+    """
+    if isinstance(env, MorphologyVecEnv):
+        return env.vector_env.task, env.vector_env.episodes.max_steps
+    single = _plain_single(env)
+    if single is None or not isinstance(single.unwrapped, MorphologyEnv):
+        found = env if single is None else single.unwrapped
+        raise ValueError(
+            f"backend='warp' simulates morphzoo's own bodies alone, found {type(found).__name__}: "
+            "give the id of one, such as 'morphzoo/AntVelocity-v0', or backend='mujoco'"
+        )
+    return single.unwrapped.task, _time_limit(single)
+
+
+def _plain_single(env: VecEnv) -> Any:
+    """Return the only environment, if it is in nothing but the usual wrappers; else None."""
+    single = env.envs[0] if isinstance(env, DummyVecEnv) and env.num_envs == 1 else None
+    if single is None or not all(isinstance(w, _USUAL) for w in _wrappers(single)):
+        return None
+    return single
 
 
 def _wrappers(env: gym.Env) -> Iterator[gym.Wrapper]:
