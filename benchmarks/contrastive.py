@@ -73,12 +73,11 @@ class PlainStep:
 
     def like(self, policy: ContrastivePolicy) -> PlainStep:
         """Take the weights of a policy of ours."""
-        critic = policy.critic
-        plain = ((self.actor, policy.actor.trunk, 0, policy.actor.head),)
-        encoders = zip((self.phi, self.psi), (0, 1), critic.heads, strict=True)
+        actor, critic = policy.actor, policy.critic
         for trunk, ours, member, head in (
-            *plain,
-            *((t, critic.trunk, i, h) for t, i, h in encoders),
+            (self.actor, actor.trunk, 0, actor.head),
+            (self.phi, critic.trunk, 0, critic.heads[0]),
+            (self.psi, critic.trunk, 1, critic.heads[1]),
         ):
             dense = [m for m in trunk.modules() if isinstance(m, nn.Linear)]
             dense[0].load_state_dict(ours.first[member].state_dict())
@@ -162,7 +161,9 @@ class Contenders:
 def full_buffer(seed: int, transitions: int = TRANSITIONS) -> FutureReplayBuffer:
     """Return a buffer that episodes have filled."""
     sizes = {"observation": STATE, "achieved_goal": GOAL, "desired_goal": GOAL}
-    boxes = {name: spaces.Box(-np.inf, np.inf, (n,), np.float32) for name, n in sizes.items()}
+    boxes: dict[str, spaces.Space] = {
+        name: spaces.Box(-np.inf, np.inf, (n,), np.float32) for name, n in sizes.items()
+    }
     space = spaces.Dict(boxes)
     action = spaces.Box(-1, 1, (ACTION,), np.float32)
     buffer = FutureReplayBuffer(transitions, space, action, "cpu", ROWS, seed=seed)

@@ -5,12 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from morphzoo.curves import LINES, tidy
 from morphzoo.markdown import fill
+from morphzoo.plots import save_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "speed.md", ROOT / "README.md"
+SEARCHES, CARTPOLE = ROOT / "docs" / "epvf.md", ROOT / "docs" / "cartpole.png"
 CONTRIB = "sb3-contrib, 2 processes"
 Spread = dict[str, float]
 
@@ -81,6 +89,11 @@ def goals(document: dict[str, Any]) -> list[Goal]:
         found.append(Goal(what, rows[16]["plain / ours"], 1.2))
         drawn = rows[16]["sampling / ours"]
         found.append(Goal("sampling, share of such a step", drawn, 0.05, False))
+    if "cartpole" in document:
+        runs = [run for run in document["cartpole"]["found"] if run["environments"] == 1]
+        solved = sum(run["return"] >= 475 and run["seconds_to_475"] is not None for run in runs)
+        what = f"PSSVF on CartPole, seeds of {len(runs)} at 475 within 180 s"
+        found.append(Goal(what, {"median": solved}, 4))
     return found
 
 
@@ -223,6 +236,40 @@ def _products(rows: list[dict[str, Any]]) -> str:
     return _table(head + "mailman / dense", lines)
 
 
+def _cartpole(runs: list[dict[str, Any]]) -> str:
+    lines = []
+    for num in dict.fromkeys(run["environments"] for run in runs):
+        own = [run for run in runs if run["environments"] == num]
+        returns = ", ".join(f"{run['return']:.0f}" for run in own)
+        last = ", ".join(f"{run['return_last']:.0f}" for run in own)
+        times = [run["seconds_to_475"] for run in own]
+        seconds = ", ".join("never" if time is None else f"{time:.0f}" for time in times)
+        lines.append(_row(num, returns, last, seconds))
+    return _table("environments | best policy, each seed | last policy | seconds to 475", lines)
+
+
+def cartpole_figure(runs: list[dict[str, Any]]) -> Figure:
+    """Draw the unperturbed return by steps and by generations, medians over seeds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 4.0), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for colour, num in zip(LINES, dict.fromkeys(r["environments"] for r in runs), strict=False):
+        own = [np.array(run["rows"]) for run in runs if run["environments"] == num]
+        for axes, column in zip(panels, (0, 1), strict=True):
+            end = min(rows[-1, column] for rows in own)
+            at = np.linspace(max(rows[0, column] for rows in own), end, 60)
+            lines = [np.interp(at, rows[:, column], rows[:, 2]) for rows in own]
+            label = f"{num} environment{'s' if num > 1 else ''}"
+            axes.plot(at / (1e6, 1)[column], np.median(lines, axis=0), color=colour, label=label)
+    tidy(panels[0], "Return by steps", "return without noise")
+    tidy(panels[1], "Return by generations", "")
+    panels[1].set_xlabel("generations")
+    panels[1].set_xscale("log")
+    panels[0].get_legend().remove()
+    return figure
+
+
 def _machines(document: dict[str, Any]) -> str:
     lines = []
     for part, kept in document.items():
@@ -242,16 +289,25 @@ def summary_table(document: dict[str, Any]) -> str:
     return _table("figure | measured", lines)
 
 
+def places(document: dict[str, Any]) -> dict[Path, dict[str, str]]:
+    """Return the tables of each page, by the names of their places."""
+    found = {PAGE: tables(document), README: {"speed": summary_table(document)}}
+    if "cartpole" in document:
+        found[SEARCHES] = {"cartpole": _cartpole(document["cartpole"]["found"])}
+    return found
+
+
 def write_pages(document: dict[str, Any]) -> None:
-    """Put the tables into docs/speed.md and README.md.
+    """Put the tables into their pages, and draw CartPole's figure.
 
     Raises:
         ValueError: A mark is missing.
     """
-    texts = {PAGE: tables(document), README: {"speed": summary_table(document)}}
-    for path, places in texts.items():
+    for path, tables_of_page in places(document).items():
         text = path.read_text(encoding="utf-8")
-        path.write_text(filled(text, places), encoding="utf-8")
+        path.write_text(filled(text, tables_of_page), encoding="utf-8")
+    if "cartpole" in document:
+        save_png(cartpole_figure(document["cartpole"]["found"]), CARTPOLE)
 
 
 def filled(text: str, places: dict[str, str]) -> str:

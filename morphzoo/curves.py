@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINES = ("#3b4cc0", "#d1495b", "#2a9d8f", "#e09f3e", "#7a5195", "#5c677d")
+LINES = ("#3b4cc0", "#d1495b", "#2a9d8f", "#e09f3e", "#7a5195", "#5c677d")
 _WINDOW = 25  # updates that a line of `updates_figure` is a mean over
 
 
@@ -117,7 +117,7 @@ def updates_figure(runs: Sequence[Updates]) -> Figure:
     figure = Figure(figsize=(14.0, 4.4))
     figure.set_layout_engine("constrained", wspace=0.06)
     panels = figure.subplots(1, 3)
-    for run, colour in zip(runs, _LINES * len(runs), strict=False):
+    for run, colour in zip(runs, LINES * len(runs), strict=False):
         for axes, values in zip(panels, (run.returns, run.kl, run.clipped), strict=True):
             window = min(_WINDOW, len(values))
             smooth = np.convolve(values, np.full(window, 1 / window), mode="valid")
@@ -125,7 +125,7 @@ def updates_figure(runs: Sequence[Updates]) -> Figure:
             axes.plot(steps, smooth, color=colour, lw=1.6, label=run.policy)
     titles = ("Return while training", "KL divergence of an update", "Share of samples clipped")
     for axes, title, unit in zip(panels, titles, ("return", "nats", "share"), strict=True):
-        _tidy(axes, title, unit)
+        tidy(axes, title, unit)
     for axes in panels[1:]:
         axes.set_ylim(bottom=0.0)
     for axes in panels[:-1]:
@@ -155,7 +155,7 @@ def training_curve(path: PathLike, *, title: str = "Training") -> Figure:
     if "return_mean" in columns:
         axes.plot(steps, columns["return_mean"], color="#c3c8d1", lw=1.2, label="while training")
     bodies = list(dict.fromkeys(n.rpartition(":")[0] for n in columns if ":" in n))
-    for body, colour in zip(bodies, _LINES * len(bodies), strict=False):
+    for body, colour in zip(bodies, LINES * len(bodies), strict=False):
         for actions, style in (("sampled", "-"), ("mean", ":")):
             values = columns.get(f"{body}:{actions}", np.array([]))
             known = np.isfinite(values)
@@ -171,7 +171,7 @@ def training_curve(path: PathLike, *, title: str = "Training") -> Figure:
                     ms=3.5,
                     label=label,
                 )
-    _tidy(axes, title, "return")
+    tidy(axes, title, "return")
     return figure
 
 
@@ -183,7 +183,8 @@ def _read(path: PathLike) -> dict[str, np.ndarray]:
     return columns
 
 
-def _tidy(axes: Axes, title: str, quantity: str) -> None:
+def tidy(axes: Axes, title: str, quantity: str) -> None:
+    """Give a panel of curves its title, axes, grid and legend."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=12)
     axes.set_xlabel("environment steps (millions)", color=INK)
     axes.set_ylabel(quantity, color=INK)

@@ -17,9 +17,11 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from morphzoo.envs import TABLE
 from morphzoo.envs.batch import MorphologyVectorEnv
-from morphzoo.envs.ids import canonical_id
+from morphzoo.envs.ids import canonical_id, id_families
 from morphzoo.envs.single import MorphologyEnv
+from morphzoo.recipe import Recipe
 from morphzoo.spaces import MorphologySpace
+from morphzoo.training import build_model
 
 ID = "morphzoo/Centipede-6-v0"
 SHORT = {"max_episode_steps": 12}
@@ -528,3 +530,14 @@ def test_rendering_without_a_mode() -> None:
     for draw in (env.render, lambda: env.render_row(0)):
         with pytest.warns(UserWarning, match="draws nothing: make the environment with"):
             assert draw() is None
+
+
+def test_ids_that_differ_by_a_number_are_one_family():
+    families = id_families()
+    assert "morphzoo/Centipede-{3..100}-v0" in families
+    assert "morphzoo/Walker2d-v5" in families and len(families) < 40
+    with pytest.raises(ValueError, match="Known: .*Centipede-{3..100}-v0") as raised:
+        build_model(Recipe("CartPole-v1", "mlp"))
+    assert len(str(raised.value)) < 1500
+    with pytest.raises(ValueError, match="Did you mean 'morphzoo/Swimmer-v5'"):
+        build_model(Recipe("morphzoo/Swimer-v5", "mlp"))

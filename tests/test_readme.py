@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import report
+from benchmarks.__main__ import PARTS
 from morphzoo import curves, zoo
 from morphzoo.markdown import fill, fill_readme, runs_table
 from morphzoo.results import RANDOM, TEST_SEED, EpisodeTable, read_results, tables_of
@@ -52,13 +53,14 @@ def test_named_files_exist() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-def test_speeds_are_those_of_the_results_file() -> None:
+def test_measured_figures_are_those_of_the_results_file() -> None:
     document = json.loads((ROOT / "benchmarks/results.json").read_text())
-    assert README == report.filled(README, {"speed": report.summary_table(document)})
-    page = (ROOT / "docs/speed.md").read_text()
-    assert page == report.filled(page, report.tables(document))
-    marked = set(re.findall(r"<!-- (\w+) -->", page))
-    assert marked == report.tables(document).keys(), "a part was not measured"
+    assert document.keys() == PARTS.keys(), "a part was not measured"
+    for path, tables in report.places(document).items():
+        page = path.read_text(encoding="utf-8")
+        assert page == report.filled(page, tables), path
+    marked = set(re.findall(r"<!-- (\w+) -->", (ROOT / "docs/speed.md").read_text()))
+    assert marked == report.tables(document).keys()
 
 
 def test_trials_are_those_of_their_results_file() -> None:

@@ -1,6 +1,7 @@
 """One spelling for each environment id."""
 
 import difflib
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -43,6 +44,22 @@ def canonical_id(env_id: str) -> str:
 def own_ids() -> list[str]:
     """Return the ids that morphzoo has registered."""
     return [name for name in gym.registry if name.startswith(f"{NAMESPACE}/")]
+
+
+def id_families() -> list[str]:
+    """Return the ids that morphzoo has registered, those that differ by a number as one.
+
+    For example ``morphzoo/Centipede-{3..100}-v0``.
+    """
+    numbers: dict[str, list[int]] = {}
+    for name in own_ids():
+        found = re.fullmatch(r"(.*-)(\d+)(-v\d+)", name)
+        family = f"{found[1]}{{}}{found[3]}" if found else name
+        numbers.setdefault(family, []).extend([int(found[2])] if found else [])
+    return [
+        family.replace("{}", f"{{{min(found)}..{max(found)}}}") if found else family
+        for family, found in numbers.items()
+    ]
 
 
 def known_id(env_id: str) -> str:

@@ -64,17 +64,42 @@ def train_zoo(
             reached.
         ImportError: `ray` is asked for and Ray is not installed.
     """
+    runs = plan_runs(recipes, seeds, out, settings)
+    return train_runs(runs, out, workers=workers, ray=ray, retries=retries, progress=progress)
+
+
+def train_runs(
+    runs: Sequence[PlannedRun],
+    out: PathLike,
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    retries: int = 3,
+    progress: bool = True,
+) -> list[Outcome]:
+    """Train planned runs, as `train_zoo` does, which see.
+
+    Args:
+        runs: What to train, each in a folder of its own below `out`.
+        out: Folder of the runs' folders.
+        workers: Runs at once.
+        ray: Address of a Ray cluster, or None.
+        retries: How often a lost run is restarted.
+        progress: Show a bar, if the error stream is a terminal.
+
+    Returns:
+        What became of each run, in their order.
+    """
     if retries < 0 or (workers is not None and workers < 1):
         raise ValueError(
             f"retries must be 0 or more and workers 1 or more, found {retries} and {workers}"
         )
-    runs = plan_runs(recipes, seeds, out, settings)
     if ray is not None:
         from morphzoo.training.ray_pool import RayPool
 
         import_ray()
-    needed = [_check_fit(run, here=ray is None) for run in runs[:: len(seeds)]]
-    folder = check_writable(out, sum(needed) * len(seeds))
+    needed = _needed(runs, here=ray is None)
+    folder = check_writable(out, needed)
     with one_process(folder):
         outcomes = [_begun(run) for run in runs]
         _announce(outcomes)
@@ -125,6 +150,17 @@ def _made(given: PathLike, changes: dict[str, Any]) -> Recipe:
         return make_recipe(given, changes)
     except ValueError as error:
         raise ValueError(f"recipe '{given}': {error}") from error
+
+
+def _needed(runs: Sequence[PlannedRun], here: bool) -> int:
+    """Check each run that differs from the one before by more than its seed; return the room."""
+    total, needed, before = 0, 0, None
+    for run in runs:
+        same = run.recipe.override({"seed": 0})
+        if same != before:
+            needed, before = _check_fit(run, here), same
+        total += needed
+    return total
 
 
 def _check_fit(run: PlannedRun, here: bool) -> int:

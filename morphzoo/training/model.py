@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from morphzoo.algorithms import ALGORITHMS
 from morphzoo.algorithms.contrastive import ContrastiveRL
 from morphzoo.algorithms.population import PopulationAlgorithm
 from morphzoo.algorithms.schedules import ExponentialSchedule
-from morphzoo.envs.ids import own_ids
+from morphzoo.envs.ids import id_families, own_ids
 from morphzoo.policies import POLICIES, DeterministicPolicy
 from morphzoo.policies.goal_policy import GoalPolicy
 from morphzoo.policies.graph_policy import GraphPolicy
@@ -160,7 +161,8 @@ def _make_env(recipe: Recipe, threads: int) -> Any:
         )
     except (gymnasium.error.Error, TypeError, ValueError) as error:
         known = own_ids()
-        hint = "" if recipe.env in known else did_you_mean(recipe.env, known)
+        near = difflib.get_close_matches(recipe.env, known, n=1)
+        hint = "" if recipe.env in known else did_you_mean(recipe.env, near or id_families())
         raise ValueError(
             f"cannot make '{recipe.env}' with {recipe.env_kwargs or 'its defaults'}: {error}{hint}"
         ) from error

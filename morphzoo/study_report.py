@@ -1,0 +1,127 @@
+"""Studies as a Markdown table and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from morphzoo.curves import LINES, tidy
+from morphzoo.files import write_text_atomic
+from morphzoo.markdown import fill
+from morphzoo.plots import INK, save_png
+from morphzoo.training.study import Series, Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def study_table(study: Study, found: Sequence[Series]) -> str:
+    """Return a study as a Markdown table: a variant a row, its last numbers in the columns.
+
+    With several seeds a cell has the median, and all of them in the order of the seeds.
+    """
+    rows = [["variant", "changes", "steps", *study.columns]]
+    rows.append(["---"] * len(rows[0]))
+    for variant, changes in study.variants.items():
+        runs = [one for one in found if one.variant == variant]
+        if not runs:
+            rows.append([f"`{variant}`", _changes(changes), "not run", *[""] * len(study.columns)])
+            continue
+        steps = max(int(one.steps[-1]) for one in runs)
+        cells = [_cell([one.last(column) for one in runs]) for column in study.columns]
+        rows.append([f"`{variant}`", _changes(changes), f"{steps:,}", *cells])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _changes(changes: dict[str, Any]) -> str:
+    """Return a variant's changes as code, or that there are none."""
+    texts = []
+    for key, value in changes.items():
+        if key == "recipe" and isinstance(value, dict):
+            value = f"{value.get('algorithm', 'ppo')} of its own"
+        texts.append(f"`{key}` {value if isinstance(value, str) else json.dumps(value)}")
+    return ", ".join(texts) if texts else "none"
+
+
+def _cell(values: Sequence[float]) -> str:
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return ""
+    if len(known) == 1:
+        return _number(known[0])
+    return f"**{_number(float(np.median(known)))}** ({', '.join(map(_number, known))})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def study_figure(study: Study, found: Sequence[Series]) -> Figure:
+    """Draw a study: a panel a column, a colour a variant; thin lines seeds, a thick one the median.
+
+    Columns that have one number a run are for the table alone.
+
+    Args:
+        study: what is compared.
+        found: at least one run with two rows.
+
+    Returns:
+        The figure; `plots.save_png` writes it.
+    """
+    from matplotlib.figure import Figure
+
+    columns = [c for c in study.columns if any(len(_known(one, c)[0]) > 1 for one in found)]
+    count = len(columns)
+    figure = Figure(figsize=(4.2 * count + 2.6, 4.2))
+    figure.set_layout_engine("constrained", wspace=0.06)
+    figure.suptitle(study.title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    panels = figure.subplots(1, count, squeeze=False)[0]
+    for axes, column in zip(panels, columns, strict=True):
+        for variant, colour in zip(study.variants, LINES * len(study.variants), strict=False):
+            runs = [one for one in found if one.variant == variant]
+            lines = [_known(one, column) for one in runs]
+            for steps, values in lines if len(lines) > 1 else []:
+                axes.plot(steps / 1e6, values, color=colour, lw=0.7, alpha=0.45)
+            if lines:
+                steps, values = _median(lines)
+                axes.plot(steps / 1e6, values, color=colour, lw=1.9, label=variant)
+        tidy(axes, column, "")
+    for axes in panels[:-1]:
+        axes.get_legend().remove()
+    return figure
+
+
+def _known(one: Series, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps where a column has a number, and the numbers."""
+    known = np.isfinite(one.values[column])
+    return one.steps[known], one.values[column][known]
+
+
+def _median(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median of lines, at the steps of the longest, where all of them have numbers."""
+    steps = max((line[0] for line in lines), key=len)
+    if any(not len(line[0]) for line in lines):
+        return steps[:0], steps[:0].astype(float)
+    steps = steps[steps <= min(line[0][-1] for line in lines)]
+    return steps, np.median([np.interp(steps, *line) for line in lines], axis=0)
+
+
+def write_pages(study: Study, found: Sequence[Series], docs: Path) -> None:
+    """Draw a study, and fill its table into the pages that have a place for it.
+
+    Args:
+        study: what is compared.
+        found: its runs.
+        docs: folder of the pages; the figure is put there too. A place is `<!-- study-NAME -->` and
+            `<!-- /study-NAME -->`.
+    """
+    save_png(study_figure(study, found), docs / f"{study.name}.png")
+    mark = f"study-{study.name}"
+    for page in sorted(docs.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if f"<!-- {mark} -->" in text:
+            write_text_atomic(page, fill(text, mark, study_table(study, found)))

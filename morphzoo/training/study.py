@@ -1,0 +1,219 @@
+"""A study: variants of one recipe, trained with the same seeds and kept as one small table."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from morphzoo.files import PathLike
+from morphzoo.recipe import Recipe, read_recipe
+from morphzoo.training.curve import read_curve
+from morphzoo.training.pool import PlannedRun
+
+CURVE = "curve.csv"
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_FIXED = ("variant", "seed", "step")  # columns of every study's table
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Attributes:
+        name: of its files.
+        title: of its figure.
+        base: the recipe that variants change.
+        variants: name -> changes, as for `Recipe.override`; none for the recipe as it is. A
+            variant that is another recipe altogether gives that as `recipe`: its fields, or the
+            name of a bundled one.
+        seeds: each variant is trained with every one.
+        columns: what is shown -> column of the training curve.
+        every: steps between two kept rows.
+    """
+
+    name: str
+    title: str
+    base: Recipe
+    variants: dict[str, dict[str, Any]]
+    seeds: list[int]
+    columns: dict[str, str]
+    every: int
+
+    def recipe(self, variant: str, seed: int) -> Recipe:
+        """Return the recipe of one run.
+
+        Raises:
+            ValueError: a change is refused; the message names the variant.
+        """
+        changes = dict(self.variants[variant])
+        try:
+            base = _base(changes.pop("recipe")) if "recipe" in changes else self.base
+            return base.override({**changes, "seed": seed})
+        except ValueError as error:
+            raise ValueError(f"study '{self.name}', variant '{variant}': {error}") from error
+
+    def runs(self, out: PathLike) -> list[PlannedRun]:
+        """Return all runs, variant by variant; touches no folder.
+
+        Args:
+            out: folder of the runs' folders, `<variant>-seed<seed>`.
+        """
+        folder = Path(out).expanduser().absolute()
+        return [
+            PlannedRun(name, self.recipe(variant, seed), folder / name)
+            for variant in self.variants
+            for seed in self.seeds
+            for name in [f"{variant}-seed{seed}"]
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """What one run came to.
+
+    Attributes:
+        variant: its name.
+        seed: of the run.
+        steps: int64[N], environment steps of the kept rows.
+        values: float64[N] for each of the study's columns; NaN where a row has none.
+    """
+
+    variant: str
+    seed: int
+    steps: np.ndarray
+    values: dict[str, np.ndarray]
+
+    def last(self, column: str) -> float:
+        """Return a column's last number; NaN if there is none."""
+        known = self.values[column][np.isfinite(self.values[column])]
+        return float(known[-1]) if len(known) else float("nan")
+
+
+def read_study(path: PathLike) -> Study:
+    """Read a study's JSON file; its name is the file's.
+
+    Raises:
+        ValueError: it is no JSON, a key is missing or unknown, or a value is refused.
+    """
+    path = Path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"study '{path}' cannot be read as JSON: {error}") from error
+    wanted = {"title", "base", "settings", "variants", "seeds", "columns", "every"}
+    if not isinstance(values, dict) or values.keys() != wanted:
+        found = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"study '{path}': expected the keys {sorted(wanted)}, found {found}")
+    variants = values["variants"]
+    if not variants or not values["seeds"] or not values["columns"] or values["every"] < 1:
+        raise ValueError(
+            f"study '{path}': expected a variant, a seed and a column at least, and every >= 1"
+        )
+    for name in variants:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"study '{path}': variant '{name}' names a folder: small letters, digits, '.', '-'"
+            )
+    base = _base(values["base"]).override(values["settings"])
+    study = Study(
+        path.stem,
+        values["title"],
+        base,
+        variants,
+        values["seeds"],
+        values["columns"],
+        values["every"],
+    )
+    for variant in variants:
+        study.recipe(variant, values["seeds"][0])
+    return study
+
+
+def _base(given: Any) -> Recipe:
+    """Return a recipe that is given by its bundled name or by its fields."""
+    return read_recipe(given) if isinstance(given, str) else Recipe.from_dict(given)
+
+
+def collect(study: Study, runs: Sequence[PlannedRun]) -> list[Series]:
+    """Read the curves of a study's runs, thinned to a row every `study.every` steps.
+
+    A kept row stands for all rows since the one before it: in each column their last number.
+
+    Args:
+        study: what is compared.
+        runs: those of `Study.runs` that have begun.
+
+    Raises:
+        ValueError: a column is in no run's curve.
+    """
+    found = []
+    seeds = {f"{v}-seed{s}": (v, s) for v in study.variants for s in study.seeds}
+    known: set[str] = set()
+    for run in runs:
+        if not (run.folder / CURVE).is_file():
+            continue
+        curve = read_curve(run.folder / CURVE)
+        known |= curve.keys()
+        found.append(Series(*seeds[run.name], *_thinned(curve, study)))
+    if found and (missing := set(study.columns.values()) - known):
+        raise ValueError(f"study '{study.name}': no curve has {', '.join(sorted(missing))}")
+    return found
+
+
+def _thinned(
+    curve: Mapping[str, np.ndarray], study: Study
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the kept rows' steps and columns."""
+    steps = curve["step"].astype(np.int64)
+    windows = (steps - 1) // study.every
+    ends = np.flatnonzero(np.diff(windows, append=windows[-1:] + 1)) if len(steps) else []
+    starts = [0, *(end + 1 for end in ends[:-1])] if len(ends) else []
+    columns = {}
+    for shown, name in study.columns.items():
+        column = curve.get(name, np.full(len(steps), np.nan))
+        parts = [column[a : b + 1] for a, b in zip(starts, ends, strict=True)]
+        known = [part[np.isfinite(part)] for part in parts]
+        columns[shown] = np.array([part[-1] if len(part) else np.nan for part in known])
+    return steps[ends], columns
+
+
+def write_series(found: Sequence[Series], columns: Sequence[str]) -> str:
+    """Return series as the text of a CSV file, numbers with six digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_FIXED, *columns])
+    for one in found:
+        for row, step in enumerate(one.steps):
+            cells = [one.values[column][row] for column in columns]
+            shown = [f"{cell:.6g}" if np.isfinite(cell) else "" for cell in cells]
+            writer.writerow([one.variant, one.seed, step, *shown])
+    return text.getvalue()
+
+
+def read_series(path: PathLike) -> list[Series]:
+    """Read what `write_series` wrote.
+
+    Raises:
+        ValueError: the file has other columns.
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    if tuple(header[:3]) != _FIXED:
+        raise ValueError(f"'{path}' is no study's table: expected the columns {_FIXED} first")
+    runs: dict[tuple[str, int], list[list[str]]] = {}
+    for variant, seed, *cells in rows:
+        runs.setdefault((variant, int(seed)), []).append(cells)
+    found = []
+    for (variant, seed), kept in runs.items():
+        numbers = np.array([[float(cell) if cell else np.nan for cell in row] for row in kept])
+        values = dict(zip(header[3:], numbers[:, 1:].T, strict=True))
+        found.append(Series(variant, seed, numbers[:, 0].astype(np.int64), values))
+    return found

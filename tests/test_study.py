@@ -1,0 +1,203 @@
+"""Studies: what is planned, how curves are thinned, what tables say, and those that are kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from morphzoo.study_report import study_figure, study_table, write_pages
+from morphzoo.training import study as studies
+from morphzoo.training.fleet import train_runs
+from morphzoo.training.pool import PlannedRun
+
+ROOT = Path(__file__).parents[1]
+KEPT = sorted((ROOT / "studies").glob("*.json"))
+SMALL = {
+    "title": "Small",
+    "base": {"env": "morphzoo/Swimmer-v5", "policy": "mlp", "n_envs": 2},
+    "settings": {"steps": 64, "n_steps": 16, "batch_size": 16, "n_epochs": 1},
+    "variants": {"as-it-is": {}, "rate": {"learning_rate": 0.001}},
+    "seeds": [0, 3],
+    "columns": {"loss": "value_loss", "mean": "morphzoo/Swimmer-v5:mean"},
+    "every": 32,
+}
+
+
+def written(folder: Path, **changes) -> Path:
+    path = folder / "small.json"
+    path.write_text(json.dumps({**SMALL, **changes}))
+    return path
+
+
+def test_runs_are_variants_times_seeds(tmp_path):
+    study = studies.read_study(written(tmp_path))
+    runs = study.runs(tmp_path / "runs")
+    assert [run.name for run in runs] == [
+        "as-it-is-seed0", "as-it-is-seed3", "rate-seed0", "rate-seed3",
+    ]  # fmt: skip
+    assert [run.recipe.seed for run in runs] == [0, 3, 0, 3]
+    assert [run.recipe.algorithm_kwargs["learning_rate"] for run in runs] == [3e-4] * 2 + [1e-3] * 2
+    assert {run.recipe.steps for run in runs} == {64}
+    assert runs[3].folder == tmp_path / "runs/rate-seed3"
+
+
+def test_a_variant_may_be_another_recipe(tmp_path):
+    other = {"recipe": {"env": "morphzoo/Swimmer-v5", "policy": "deterministic", "algorithm": "es"}}
+    study = studies.read_study(
+        written(tmp_path, variants={"ppo": {}, "es": {**other, "steps": 128}})
+    )
+    assert study.recipe("ppo", 1).algorithm == "ppo"
+    made = study.recipe("es", 1)
+    assert (made.algorithm, made.steps, made.seed) == ("es", 128, 1)
+    assert "es of its own" in study_table(study, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"every": 0}, "every >= 1"),
+        ({"seeds": []}, "a seed"),
+        ({"variants": {}}, "a variant"),
+        ({"columns": {}}, "a column"),
+        ({"variants": {"../up": {}}}, "names a folder"),
+        ({"variants": {"x": {"learning_rat": 1}}}, "variant 'x'.*learning_rate"),
+        ({"base": "no-such-recipe"}, "no recipe 'no-such-recipe'"),
+        ({"settings": {"steps": -1}}, "steps"),
+        ({"more": 1}, "expected the keys"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_it_is(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        studies.read_study(written(tmp_path, **changes))
+
+
+def test_what_is_no_json_is_refused(tmp_path):
+    path = tmp_path / "small.json"
+    for text in ("{", "[1]"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="study '.*small.json'"):
+            studies.read_study(path)
+
+
+def test_curves_are_thinned_by_hand(tmp_path):
+    study = studies.read_study(written(tmp_path, every=10))
+    folder = tmp_path / "as-it-is-seed3"
+    folder.mkdir()
+    (folder / "curve.csv").write_text(
+        "step,value_loss,morphzoo/Swimmer-v5:mean\n4,1.0,\n8,2.0,7.0\n12,,\n16,3.0,\n36,5.5,\n"
+    )
+    (found,) = studies.collect(study, study.runs(tmp_path))
+    assert (found.variant, found.seed) == ("as-it-is", 3)
+    # Windows 1..10, 11..20, 31..40: the last number of each column in each.
+    assert found.steps.tolist() == [8, 16, 36]
+    assert found.values["loss"].tolist() == [2.0, 3.0, 5.5]
+    np.testing.assert_array_equal(found.values["mean"], [7.0, np.nan, np.nan])
+    assert found.last("loss") == 5.5 and found.last("mean") == 7.0
+    path = tmp_path / "kept.csv"
+    path.write_text(studies.write_series([found], list(study.columns)))
+    (back,) = studies.read_series(path)
+    assert (back.variant, back.seed, back.steps.tolist()) == ("as-it-is", 3, [8, 16, 36])
+    for column, values in found.values.items():
+        np.testing.assert_array_equal(back.values[column], values)
+
+
+def test_a_column_that_no_curve_has_is_an_error(tmp_path):
+    study = studies.read_study(written(tmp_path, columns={"loss": "value_los"}))
+    (tmp_path / "rate-seed0").mkdir()
+    (tmp_path / "rate-seed0/curve.csv").write_text("step,value_loss\n4,1.0\n")
+    with pytest.raises(ValueError, match="no curve has value_los"):
+        studies.collect(study, study.runs(tmp_path))
+    (tmp_path / "kept.csv").write_text("step,loss\n1,2\n")
+    with pytest.raises(ValueError, match="no study's table"):
+        studies.read_series(tmp_path / "kept.csv")
+
+
+def series(variant: str, seed: int, *values: float) -> studies.Series:
+    steps = np.arange(1, len(values) + 1) * 32
+    return studies.Series(variant, seed, steps, {"loss": np.array(values), "mean": steps * 1.0})
+
+
+def test_the_table_by_hand(tmp_path):
+    study = studies.read_study(written(tmp_path, seeds=[0, 3, 4]))
+    found = [series("as-it-is", 0, 1.0, 5.0), series("as-it-is", 3, 9.0), series("as-it-is", 4, 6)]
+    assert study_table(study, found).splitlines()[2:] == [
+        "| `as-it-is` | none | 64 | **6** (5, 9, 6) | **32** (64, 32, 32) |",
+        "| `rate` | `learning_rate` 0.001 | not run |  |  |",
+    ]
+
+
+def test_the_figure_shows_every_seed_and_the_median(tmp_path):
+    study = studies.read_study(written(tmp_path))
+    found = [series("as-it-is", 0, 1, 5), series("as-it-is", 3, 3, 9), series("rate", 0, 2, 2)]
+    panel = study_figure(study, found).axes[0]
+    lines = {
+        tuple(line.get_ydata()): line.get_label().startswith("_") for line in panel.get_lines()
+    }
+    assert lines == {(1, 5): True, (3, 9): True, (2.0, 7.0): False, (2.0, 2.0): False}
+
+
+def test_pages_with_a_place_are_filled_and_others_left(tmp_path):
+    study = studies.read_study(written(tmp_path))
+    found = [series("as-it-is", 0, 1, 5)]
+    for name, text in (
+        ("one", "a\n<!-- study-small -->\n<!-- /study-small -->\nb\n"),
+        ("two", "c\n"),
+    ):
+        (tmp_path / f"{name}.md").write_text(text)
+    write_pages(study, found, tmp_path)
+    table = study_table(study, found)
+    filled = f"a\n<!-- study-small -->\n{table}\n<!-- /study-small -->\nb\n"
+    assert (tmp_path / "one.md").read_text() == filled
+    assert (tmp_path / "two.md").read_text() == "c\n"
+    assert (tmp_path / "small.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_is_trained_collected_and_left_alone_when_it_is_done(tmp_path):
+    path, out = written(tmp_path), tmp_path / "runs"
+    study = studies.read_study(path)
+    script = [sys.executable, "zoo_scripts/run_study.py", str(path), "--out", str(out)]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "| `rate` | `learning_rate` 0.001 | 64 |" in done.stdout
+    found = studies.read_series(path.with_suffix(".csv"))
+    assert [(one.variant, one.seed) for one in found] == [
+        (variant, seed) for variant in study.variants for seed in study.seeds
+    ]
+    assert all(np.isfinite(one.values["loss"]).all() for one in found)
+    outcomes = train_runs(study.runs(out), out, progress=False)
+    assert {outcome.state for outcome in outcomes} == {"finished"}
+    again = subprocess.run(
+        [*script[:-2], "--collect"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert again.stdout == done.stdout[done.stdout.index("| variant |") :]
+
+
+def test_every_run_is_checked_before_the_first_starts(tmp_path):
+    study = studies.read_study(written(tmp_path))
+    bad = study.recipe("rate", 0).override({"env": "morphzoo/Swimmmer-v5"})
+    runs = [*study.runs(tmp_path), PlannedRun("bad", bad, tmp_path / "bad")]
+    with pytest.raises(ValueError, match="Swimmmer"):
+        train_runs(runs, tmp_path, progress=False)
+    assert not list(tmp_path.glob("*-seed*"))
+
+
+# Those that are kept.
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_kept_studies_are_whole_and_their_pages_up_to_date(path):
+    study = studies.read_study(path)
+    found = studies.read_series(path.with_suffix(".csv"))
+    planned = {(variant, seed) for variant in study.variants for seed in study.seeds}
+    assert {(one.variant, one.seed) for one in found} == planned
+    mark = f"study-{study.name}"
+    pages = [page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))]
+    (page,) = [page for page in pages if f"<!-- {mark} -->" in page]
+    (table,) = re.findall(rf"<!-- {mark} -->\n(.*?)\n<!-- /{mark} -->", page, re.DOTALL)
+    assert table == study_table(study, found)
+    assert f"]({study.name}.png)" in page and (ROOT / f"docs/{study.name}.png").is_file()
