@@ -91,8 +91,9 @@ def train(num_envs: int, seed: int, steps: int = STEPS) -> dict[str, Any]:
 
 
 def run(rounds: int, seed: int) -> list[dict[str, Any]]:
-    """Train every number of environments with so many seeds, two processes at a time."""
-    plan = [(num, seed + i) for num in ENVIRONMENTS for i in range(rounds)]
+    """Train with one environment and so many seeds, with more of them half; two at a time."""
+    seeds = {num: rounds if num == 1 else (rounds + 1) // 2 for num in ENVIRONMENTS}
+    plan = [(num, seed + i) for num, count in seeds.items() for i in range(count)]
     context = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         found = []

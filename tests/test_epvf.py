@@ -484,7 +484,7 @@ def test_a_critic_step_by_hand() -> None:
 
 def test_held_out_policies_are_whole_pairs_that_the_critic_never_meets() -> None:
     model = model_of("epvf", population_size=20, antithetic=True, held_out=0.25, num_policies=2)
-    learned, kept = model._split()
+    learned, kept = model._split((10, 10))
     assert int(kept.sum()) == model._kept_out == 4 and not bool((learned & kept).any())
     pairs = kept.view(2, 2, 5)  # policy, sign, pair
     assert torch.equal(pairs[:, 0], pairs[:, 1])

@@ -26,6 +26,7 @@ ACTING = {"morphology", "spaces", "envs", "sb3", "policies", "algorithms"}
 ARROWS: dict[str, set[str]] = {
     "entry": {"envs"},
     "body_text": set(),
+    "cluster": set(),
     "estimates": set(),
     "files": set(),
     "progress": set(),
@@ -41,11 +42,11 @@ ARROWS: dict[str, set[str]] = {
     "envs": {"body_text", "morphology", "spaces"},
     "sb3": {"morphology", "spaces", "envs"},
     "policies": {"morphology", "spaces"},
-    "algorithms": ACTING - {"algorithms"},
+    "algorithms": {"cluster"} | ACTING - {"algorithms"},
     "zoo": ACTING | SCORES | {"folder_hub", "progress"},
     "actors": SCORES,
     "transfer": ACTING | SCORES | {"actors", "progress", "zoo"},
-    "training": ACTING | SCORES | {"actors", "recipe", "transfer", "zoo"},
+    "training": ACTING | SCORES | {"actors", "cluster", "recipe", "transfer", "zoo"},
     "checking": ACTING | SCORES | {"progress", "transfer", "zoo"},
     "plots": SCORES,
     "curves": SCORES | {"plots", "training", "zoo"},
@@ -67,6 +68,7 @@ FORBIDDEN: dict[str, set[str]] = {
     **dict.fromkeys(("morphology", "spaces", "envs", "recipe", *SCORES), TORCH),
     "policies": {"mujoco", "dm_control"},
 }
+ALLOWED = {"warp_simulation.py": {"torch"}}  # what is simulated on a GPU is tensors
 UNSAFE = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml"}
 
 ENV_HEADINGS = (
@@ -133,14 +135,22 @@ def test_imports_point_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=short)
 def test_forbidden_packages(path: Path) -> None:
     imported = {name.split(".")[0] for name in imports_of(path)}
-    assert not imported & FORBIDDEN.get(room_of(path), set())
+    assert not imported & (FORBIDDEN.get(room_of(path), set()) - ALLOWED.get(path.name, set()))
     assert not imported & UNSAFE
     assert not imported & {"tests", "zoo_scripts", "benchmarks", "website"}
 
 
-def test_ray_is_imported_only_where_it_is_used() -> None:
-    importing = [p for p in SOURCES if "ray" in {name.split(".")[0] for name in imports_of(p)}]
-    assert importing == [PACKAGE / "training" / "ray_pool.py"]
+@pytest.mark.parametrize(
+    ("packages", "files"),
+    [
+        ({"ray"}, ["cluster.py", "training/ray_pool.py"]),
+        ({"warp", "mujoco_warp"}, ["envs/warp_worlds.py"]),
+    ],
+    ids=["ray", "mujoco-warp"],
+)
+def test_extras_are_imported_only_where_they_are_used(packages: set[str], files: list[str]) -> None:
+    importing = [p for p in SOURCES if packages & {name.split(".")[0] for name in imports_of(p)}]
+    assert importing == [PACKAGE / file for file in files]
 
 
 @pytest.mark.parametrize("room", ["folder_hub", "testing"])

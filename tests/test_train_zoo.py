@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_clusters import Nodes, kill, processes, two_nodes, until
 
 from morphzoo.recipe import Recipe
 from morphzoo.training import fleet, train, worker
@@ -45,7 +41,6 @@ SNOW: dict[str, Any] = {
 FLAT = {**SNOW, "policy": "mlp", "policy_kwargs": {}}
 LAST = 1024  # 1000 steps in whole rollouts of 64
 LONG = 2000  # steps of the runs on Ray, whose states take up to half a second to arrive
-PATIENCE = 300.0  # for what takes seconds on a quiet core (s)
 
 
 @pytest.fixture(scope="module")
@@ -88,41 +83,15 @@ def dates(out: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in out.glob("*/**/*") if path.is_file()}
 
 
-def until(answer: Callable[[], Any], alive: Callable[[], bool] = lambda: True) -> Any:
-    """Ask until there is an answer; not longer than the one that it is to come from lives."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := answer()):
-        assert alive() and time.monotonic() < deadline, answer
-        time.sleep(0.005)
-    return found
-
-
 def saved(folder: Path) -> bool:
     """Whether a run can be continued from somewhere."""
     return read_progress(folder).step > 0
-
-
-def processes() -> Iterator[tuple[int, int, list[str]]]:
-    """Number, parent's number and command line of every process."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_text().split("\0")
-            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:  # it has ended meanwhile
-            continue
-        yield int(entry.name), int(parent), words
 
 
 def worker_of(folder: Path) -> int | None:
     """The process that trains a run of a local pool."""
     wanted = {"morphzoo.training.worker", str(folder)}
     return next((pid for pid, _, words in processes() if wanted <= set(words)), None)
-
-
-def kill(pid: int | None, blow: signal.Signals) -> None:
-    """Send a signal to one process that a test has started."""
-    assert pid is not None and pid > 1, "the run was over before it could be killed"
-    os.kill(pid, blow)
 
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks in /proc")
@@ -474,40 +443,10 @@ def test_mailbox_keeps_the_newest_of_each_attempt() -> None:
     assert mailbox.take() == ({}, {})
 
 
-CLUSTER = """
-import json, sys
-from ray.cluster_utils import Cluster
-quick = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
-head = {"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
-cluster = Cluster(initialize_head=True, head_node_args=head)
-nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
-print(json.dumps([cluster.address, raylets]), flush=True)
-sys.stdin.read()  # until the test is over, however it ends
-cluster.shutdown()
-"""
-
-
 @pytest.fixture
-def cluster() -> Iterator[tuple[str, list[int], dict[str, str]]]:
-    """A cluster of two nodes with one core each: its address, their processes, its environment."""
-    if importlib.util.find_spec("ray") is None:
-        pytest.skip("Ray is not installed: pip install 'morphzoo[ray]'")
-    # Sockets live in it, and their paths must be short: pytest's folders are too deep.
-    with tempfile.TemporaryDirectory(prefix="mz-", ignore_cleanup_errors=True) as folder:
-        env = {**os.environ, "TMPDIR": folder, "RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
-        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}  # nobody else's
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            [sys.executable, "-c", CLUSTER], stdin=pipe, stdout=pipe, env=env, text=True
-        ) as nodes:
-            assert nodes.stdin and nodes.stdout
-            try:
-                started = next((line for line in nodes.stdout if line.startswith("[")), None)
-                assert started, "the cluster did not start"
-                yield (*json.loads(started), env)
-            finally:
-                nodes.stdin.close()
+def cluster() -> Iterator[Nodes]:
+    with two_nodes() as nodes:
+        yield nodes
 
 
 def node_and_task(name: str, raylets: list[int]) -> tuple[int, int] | tuple[None, None]:
@@ -518,7 +457,7 @@ def node_and_task(name: str, raylets: list[int]) -> tuple[int, int] | tuple[None
 
 @linux_only
 def test_ray_runs_survive_a_killed_worker_and_a_killed_node(
-    cluster: tuple[str, list[int], dict[str, str]],
+    cluster: Nodes,
     recipes: list[Path],
     alone: Callable[..., Any],
     tmp_path: Path,

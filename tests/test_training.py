@@ -57,6 +57,20 @@ TINY = Recipe.from_dict(
     }
 )
 LAST = 19 * 64  # 1200 steps in whole rollouts of 64
+SEARCH: dict[str, Any] = {
+    "env": "morphzoo/Swimmer-v5",
+    "policy": "chromatic",
+    "steps": 7200,
+    "seed": 3,
+    "n_envs": 4,
+    "policy_kwargs": {"hidden_sizes": [5], "num_colors": 4, "normalize": True},
+    "algorithm_kwargs": {"population_size": 8, "noise_scale": 0.3},
+    "checkpoint_every": 700,
+    "evaluate_every": 2000,
+    "evaluate_episodes": 2,
+    "env_kwargs": {"max_episode_steps": 40},
+}
+SLOW = pytest.mark.slow
 
 
 def weights(folder: Path) -> dict[str, bytes]:
@@ -89,21 +103,29 @@ def killed_after(rows: int, delay: float, folder: Path, command: list[str]) -> N
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kills by SIGKILL")
-def test_killed_three_times_and_resumed(uninterrupted: Path, tmp_path: Path) -> None:
-    """The moments are drawn anew in every run: none may matter."""
-    recipe, folder = tmp_path / "recipe.json", tmp_path / "run"
-    recipe.write_text(TINY.to_json())
+def killed_and_resumed(recipe: Recipe, tmp_path: Path, last_row: int, times: int) -> Path:
+    """Train by the script, killed so many times before a row of the curve; return the folder.
+
+    The moments are drawn anew in every run: none may matter.
+    """
+    file, folder = tmp_path / "recipe.json", tmp_path / "run"
+    file.write_text(recipe.to_json())
     script = [sys.executable, str(ROOT / "zoo_scripts" / "train.py"), "--no-progress"]
-    command = [*script, "--recipe", str(recipe), "--out", str(folder), "--resume"]
+    command = [*script, "--recipe", str(file), "--out", str(folder), "--resume"]
     moments = random.SystemRandom()
-    rows = sorted(moments.sample(range(LAST // 64 - 1), 3))
+    rows = sorted(moments.sample(range(last_row), times))
     delays = [moments.uniform(0, 0.05) for _ in rows]
     print(f"killed after rows {rows} and {delays} s")
     for row, delay in zip(rows, delays, strict=True):
         killed_after(row, delay, folder, command)
     assert not (folder / "final").exists()
     subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by SIGKILL")
+def test_killed_three_times_and_resumed(uninterrupted: Path, tmp_path: Path) -> None:
+    folder = killed_and_resumed(TINY, tmp_path, LAST // 64 - 1, 3)
     assert weights(folder) == weights(uninterrupted)
     assert fingerprint(folder) == fingerprint(uninterrupted)
     results = json.loads((folder / "final" / "results.json").read_text())
@@ -111,6 +133,33 @@ def test_killed_three_times_and_resumed(uninterrupted: Path, tmp_path: Path) -> 
     assert stretches[0]["from_step"] == 0 and stretches[-1]["to_step"] == LAST
     ends = [stretch["to_step"] for stretch in stretches]
     assert ends[:-1] == [stretch["from_step"] for stretch in stretches[1:]]
+
+
+#: Searches for policies: what they search by, and how often they are killed.
+SEARCHES: list[Any] = [
+    pytest.param("enas", {"controller": "pointer", "exact_evaluations": 2}, 2, id="enas-pointer"),
+    pytest.param("enas", {"controller": "evolution"}, 2, id="enas-evolution", marks=SLOW),
+    pytest.param("enas", {"controller": "catcma"}, 2, id="enas-catcma", marks=SLOW),
+    pytest.param("es", {"top": 2}, 2, id="es", marks=SLOW),
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills by SIGKILL")
+@pytest.mark.parametrize(("algorithm", "keywords", "times"), SEARCHES)
+def test_searches_killed_and_resumed(
+    algorithm: str, keywords: dict[str, Any], times: int, tmp_path: Path
+) -> None:
+    """Controller, optimizers and statistics go on too; a generation that was begun begins anew."""
+    if keywords.get("controller") == "catcma":
+        pytest.importorskip("cmaes", reason="pip install 'morphzoo[search]'")
+    recipe = Recipe.from_dict({**SEARCH, "algorithm": algorithm})
+    recipe = recipe.override({f"algorithm_kwargs.{key}": keywords[key] for key in keywords})
+    train(recipe, tmp_path / "uninterrupted", progress=False)
+    step = read_curve(tmp_path / "uninterrupted" / "curve.csv")["step"]
+    assert len(step) >= 18
+    folder = killed_and_resumed(recipe, tmp_path, 12, times)  # the rest is time enough to kill
+    assert weights(folder) == weights(tmp_path / "uninterrupted")
+    assert fingerprint(folder) == fingerprint(tmp_path / "uninterrupted")
 
 
 @pytest.mark.parametrize("policy", ["mlp", "nervenet"])

@@ -25,11 +25,24 @@ class Generation(NamedTuple):
         thetas: float32[M, P], the policies that were played.
         noise: float32[M, P], their distance from the centre that they were drawn around.
         returns: float64[M].
+        shares: how many of them are of each centre; empty where these are as many.
     """
 
     thetas: torch.Tensor
     noise: torch.Tensor
     returns: torch.Tensor
+    shares: tuple[int, ...] = ()
+
+    def only(self, kept: torch.Tensor, num_policies: int) -> Generation:
+        """Return a part of the generation.
+
+        Args:
+            kept: bool[M], or more where policies without noise come after those with noise.
+            num_policies: centres, of as many policies each.
+        """
+        drawn = kept[: len(self.noise)]
+        shares = tuple(drawn.view(num_policies, -1).sum(1).tolist())
+        return Generation(self.thetas[kept], self.noise[drawn], self.returns[kept], shares)
 
 
 class Centres(nn.Module):
@@ -76,6 +89,17 @@ class Centres(nn.Module):
 
     def share(self, generation: Generation, index: int) -> Generation:
         """Return what was drawn around one centre."""
-        size = len(generation.returns) // len(self)
-        rows = slice(index * size, (index + 1) * size)
-        return Generation(*(values[rows] for values in generation))
+        shares = self.shares(generation)
+        start = sum(shares[:index])
+        rows = slice(start, start + shares[index])
+        thetas, noise, returns, _ = generation
+        return Generation(thetas[rows], noise[rows], returns[rows])
+
+    def shares(self, generation: Generation) -> tuple[int, ...]:
+        """Return how many of a generation were drawn around each centre."""
+        return generation.shares or (len(generation.returns) // len(self),) * len(self)
+
+    def best(self, generation: Generation) -> int:
+        """Return the centre whose perturbed policies returned most on average."""
+        parts = [self.share(generation, index).returns for index in range(len(self))]
+        return int(torch.stack([part.mean() for part in parts]).argmax())

@@ -10,6 +10,7 @@ import torch
 from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo.algorithms.centres import Generation
+from morphzoo.algorithms.collecting import LEAST
 from morphzoo.algorithms.controllers import JOINT, CatCMAController, make_controller
 from morphzoo.algorithms.gradients import antithetic, forward_difference, top_directions
 from morphzoo.algorithms.population import PopulationAlgorithm
@@ -133,6 +134,7 @@ class ENAS(PopulationAlgorithm):
         self.controller_kwargs = dict(controller_kwargs or {})
         self.exact_evaluations = settings.pop("exact_evaluations")
         antithetic = antithetic and self.controller_name != JOINT
+        self._least = 100 if self.controller_name == JOINT else LEAST  # its update is of all
         self.pair_colors = settings.pop("pair_colors") and antithetic
         self.fixed_start = settings.pop("fixed_start")
         self.target = settings.pop("target")
@@ -162,8 +164,8 @@ class ENAS(PopulationAlgorithm):
             raise ValueError(f"top must be 0 to {pairs}, the number of pairs, found {self.top}")
 
     @property
-    def _most_rows(self) -> int:
-        return max(self.population_size + self.exact_evaluations, self.evaluate_episodes)
+    def _num_played(self) -> int:
+        return self.population_size + self.exact_evaluations
 
     def _memory(self) -> dict[str, int]:
         played = self.population_size + self.exact_evaluations
@@ -205,7 +207,7 @@ class ENAS(PopulationAlgorithm):
         """Draw pairs of weights and colouring; the exact ones come last."""
         num, exact = self.population_size, self.exact_evaluations
         if isinstance(self.controller, CatCMAController):
-            seed = int(self.streams.words(self._n_updates, COLORS, 1)[0])
+            seed = int(self.streams.words(self._drawn, COLORS, 1)[0])
             thetas, colors = (x.to(self.device) for x in self.controller.propose_pairs(seed))
             noise = thetas - self.centres.thetas.detach()
             return ChromaticBank(self.policy, thetas, colors), noise, self._seeds()
@@ -225,8 +227,14 @@ class ENAS(PopulationAlgorithm):
         if self.fixed_start:
             return np.repeat(self.streams.words(0, EPISODES, 1), num + exact)
         pairs = self.perturbation.antithetic
-        seeds = self.streams.episode_seeds(self._n_updates, num, 1, pairs)
-        return np.concatenate([seeds, self.streams.words(self._n_updates, EXACT, exact)])
+        seeds = self.streams.episode_seeds(self._drawn, num, 1, pairs)
+        return np.concatenate([seeds, self.streams.words(self._drawn, EXACT, exact)])
+
+    def _only(self, generation: Generation, kept: torch.Tensor) -> Generation:
+        drawn, exact = kept.tensor_split([self.population_size])
+        colored = drawn[: len(drawn) // 2] if self.pair_colors else drawn
+        self._colors = self._colors[torch.cat([colored, exact])]
+        return super()._only(generation, kept)
 
     def _train(self, generation: Generation) -> None:
         if isinstance(self.controller, CatCMAController):
@@ -240,20 +248,17 @@ class ENAS(PopulationAlgorithm):
         self.optimizer.step()
         self.centres.clip()
         self.logger.record("train/gradient_norm", float(gradient.norm()))
-        returns = generation.returns
-        if self.exact_evaluations:
-            exact = float(returns[self.population_size :].mean())
-            self.logger.record("train/exact_return", exact)
+        returns, num = generation.returns, len(generation.noise)
+        if len(returns) > num:
+            self.logger.record("train/exact_return", float(returns[num:].mean()))
         if self.pair_colors:
-            first, second, others = returns.tensor_split(
-                [self.population_size // 2, self.population_size]
-            )
+            first, second, others = returns.tensor_split([num // 2, num])
             returns = torch.cat([(first + second) / 2, others])
         self._recolor(self.controller.learn(self._colors, returns))
 
     def _gradient(self, generation: Generation) -> torch.Tensor:
         """Estimate the gradient of the smoothed return with respect to the shared weights."""
-        num = self.population_size
+        num = len(generation.noise)
         perturbed, exact = generation.returns[:num], generation.returns[num:]
         centre = (exact if len(exact) else perturbed).mean()
         values = TARGETS[self.target](torch.cat([perturbed, centre.unsqueeze(0)]))
@@ -264,7 +269,7 @@ class ENAS(PopulationAlgorithm):
         plus, minus = values[:num].chunk(2)
         half = generation.noise[: len(plus)]
         if self.top:
-            return top_directions(half, plus, minus, std, self.top)
+            return top_directions(half, plus, minus, std, min(self.top, len(plus)))
         return antithetic(half, plus, minus, std.square())
 
     def _recolor(self, logged: dict[str, float]) -> None:

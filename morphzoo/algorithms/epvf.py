@@ -210,7 +210,7 @@ class EPVF(PopulationAlgorithm):
         if self._n_updates:  # before V has seen them
             targets = TARGETS[self.target](generation.returns).float()
             log_explained(self, "explained_variance_ahead", generation.thetas, targets)
-        learned, kept = self._split()
+        learned, kept = self._split(self.centres.shares(generation))
         self.replay.add(generation.thetas[learned], generation.returns[learned])
         if self.reset_critic and self._n_updates:
             self._build_critic()
@@ -225,14 +225,14 @@ class EPVF(PopulationAlgorithm):
         log_cosine(self, self.centres.share(generation, self.current))
         self._improve()
 
-    def _split(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the rows of a generation to learn from, and the others, whole pairs, bool[M]."""
+    def _split(self, shares: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows to learn from, and the others, bool[M]: whole pairs of each share."""
         halves = 2 if self.perturbation.antithetic else 1
-        share = self.population_size // self.num_policies // halves
-        learned = torch.ones(self.num_policies, halves, share, dtype=torch.bool)
-        order = learned.movedim(1, -1).reshape(-1, halves)  # pair after pair
-        order[len(order) - self._kept_out // halves :] = False
-        learned = order.reshape(self.num_policies, share, halves).movedim(-1, 1).reshape(-1)
+        pairs = sum(shares) // halves
+        order = torch.arange(pairs) < pairs - int(self.held_out * pairs)
+        learned = torch.cat(
+            [part.repeat(halves) for part in order.split([share // halves for share in shares])]
+        )
         learned = learned.to(self.device)
         return learned, ~learned
 

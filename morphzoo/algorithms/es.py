@@ -96,5 +96,5 @@ class ES(PopulationAlgorithm):
         plus, minus = values.chunk(2)
         half = generation.noise[: len(plus)]
         if self.top:
-            return top_directions(half, plus, minus, std, self.top)
+            return top_directions(half, plus, minus, std, min(self.top, len(plus)))
         return antithetic(half, plus, minus, std.square())

@@ -23,9 +23,20 @@ def log_episodes(model: Any, played: Episodes) -> None:
     model.ep_info_buffer.extend(infos)
     model._episode_num += len(infos)
     returns = played.returns
+    if not len(returns):
+        return
     model.logger.record("rollout/return_mean", float(returns.mean()))
     model.logger.record("rollout/return_std", float(returns.std()))
     model.logger.record("rollout/return_max", float(returns.max()))
+
+
+def log_losses(model: Any, episodes: int) -> None:
+    """Record what was lost on other machines: a generation's episodes, and all until now."""
+    if model.ray is None:
+        return
+    model.logger.record("rollout/episodes_lost", episodes)
+    model.logger.record("time/workers_lost", model.players.lost)
+    model.logger.record("time/generations_discarded", model.discarded)
 
 
 def log_rollout(model: Any) -> None:
@@ -35,7 +46,8 @@ def log_rollout(model: Any) -> None:
     logger = model.logger
     for name, key in (("ep_rew_mean", "r"), ("ep_len_mean", "l")):
         values = [info[key] for info in model.ep_info_buffer]
-        logger.record(f"rollout/{name}", float(np.mean(values)))
+        if values:
+            logger.record(f"rollout/{name}", float(np.mean(values)))
     logger.record("time/generations", model._n_updates + 1, exclude="tensorboard")
     logger.record("time/episodes", model._episode_num, exclude="tensorboard")
     logger.record("time/fps", int(steps / elapsed))

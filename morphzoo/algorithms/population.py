@@ -13,13 +13,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo.algorithms.centres import OPTIMIZERS, Centres, Generation
+from morphzoo.algorithms.collecting import LEAST, collect
 from morphzoo.algorithms.evaluation import evaluate_unperturbed
-from morphzoo.algorithms.generation_log import log_episodes, log_rollout, log_weights
+from morphzoo.algorithms.generation_log import log_rollout, log_weights
 from morphzoo.algorithms.memory import check_memory
 from morphzoo.algorithms.perturbations import Perturbation
-from morphzoo.algorithms.population_checks import check_population, check_returns
-from morphzoo.algorithms.rollouts import Rows, play
-from morphzoo.algorithms.stages import rows_of
+from morphzoo.algorithms.placing import check_ray, place
+from morphzoo.algorithms.population_checks import check_population
 from morphzoo.algorithms.steps_bar import with_steps_bar
 from morphzoo.algorithms.streams import NOISE, Streams
 from morphzoo.policies.bank import PolicyBank
@@ -57,12 +57,17 @@ class PopulationAlgorithm(BaseAlgorithm):
         weight_decay: of the policy's parameters, apart from the gradient.
         evaluate_every: generations between evaluations of the unperturbed policy; 0 for none.
         evaluate_episodes: episodes of one.
+        ray: None plays in this process; the address of a Ray cluster, "auto", or "local" for one
+            that is started here, plays the batches of a generation there.
+        workers: batches played there at once; by default one a core of the cluster.
+        ray_kwargs: `retries` and `seconds` of `Supervision`.
         policy_kwargs: keywords of the policy.
         stats_window_size: episodes that rollout/ep_rew_mean is of; by default M, at least 100.
         tensorboard_log: folder for TensorBoard, or None.
         verbose: 1 prints the log.
         seed: of everything random; None draws one.
         device: of parameters and critic.
+        backend: "mujoco" simulates on the CPU; "warp" our environments on the device.
 
     Attributes:
         centres: what generations are drawn around; `policy` is row `current`.
@@ -70,6 +75,7 @@ class PopulationAlgorithm(BaseAlgorithm):
     Raises:
         ValueError: if a value is out of range, episodes have no time limit, or the population does
             not fit into memory.
+        ImportError: if `ray` is given and Ray is not installed.
     """
 
     #: Column of a training curve -> name in the log.
@@ -79,7 +85,8 @@ class PopulationAlgorithm(BaseAlgorithm):
         "weight_clip_share": "train/weight_clip_share",
     }
     #: Plain numbers that a training goes on with, besides Stable-Baselines3's counters.
-    state_attributes = ("current",)
+    state_attributes = ("current", "discarded")
+    _least = LEAST
     policy: DeterministicPolicy
     policy_aliases = {
         "MlpPolicy": DeterministicPolicy,
@@ -106,12 +113,16 @@ class PopulationAlgorithm(BaseAlgorithm):
         weight_decay: float = 0.0,
         evaluate_every: int = 1,
         evaluate_episodes: int = 1,
+        ray: str | None = None,
+        workers: int | None = None,
+        ray_kwargs: dict[str, Any] | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         stats_window_size: int | None = None,
         tensorboard_log: str | None = None,
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "cpu",
+        backend: str = "mujoco",
         _init_setup_model: bool = True,
     ) -> None:
         super().__init__(
@@ -137,7 +148,9 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.weight_decay = weight_decay
         self.evaluate_every = evaluate_every
         self.evaluate_episodes = evaluate_episodes
-        self.current = 0
+        self.ray, self.workers, self.ray_kwargs = ray, workers, ray_kwargs or {}
+        self.current = self.discarded = self.discarded_in_a_row = 0
+        self.backend = backend
         self.streams = Streams(seed)
         if _init_setup_model:
             self._setup_model()
@@ -149,11 +162,12 @@ class PopulationAlgorithm(BaseAlgorithm):
     def _check(self) -> None:
         """Refuse values that do not fit each other."""
         check_population(self)
+        check_ray(self)
 
     @property
-    def _most_rows(self) -> int:
-        """How many policies are played side by side at most."""
-        return max(self.population_size, self.evaluate_episodes)
+    def _num_played(self) -> int:
+        """How many policies a generation plays."""
+        return self.population_size
 
     def _memory(self) -> dict[str, int]:
         """Say what is kept at once, by name (bytes)."""
@@ -171,9 +185,6 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.set_random_seed(self.seed)
         self.policy = self._new_policy().to(self.device)
         check_memory(self._memory(), self.device)
-        self.rows: Rows | None = None
-        if self.env is not None:
-            self.rows = rows_of(self.env, self._most_rows)
         others = [self._new_policy().theta for _ in range(self.num_policies - 1)]
         thetas = torch.stack([self.policy.theta, *others]).to(self.device)
         self.centres = Centres(thetas, self.weight_clip)
@@ -182,6 +193,7 @@ class PopulationAlgorithm(BaseAlgorithm):
             self.centres.parameters(), lr=self.lr_schedule(1), weight_decay=self.weight_decay
         )
         self.policy.optimizer = self.optimizer  # where Stable-Baselines3's tools look for it
+        self.rows, self.players = place(self)
 
     def _new_policy(self) -> DeterministicPolicy:
         """Return a policy with first parameters of its own."""
@@ -197,8 +209,7 @@ class PopulationAlgorithm(BaseAlgorithm):
     def set_env(self, env: Any, force_reset: bool = True) -> None:
         """Take another environment of the same spaces; see `BaseAlgorithm.set_env`."""
         super().set_env(env, force_reset)
-        assert self.env is not None
-        self.rows = rows_of(self.env, self._most_rows)
+        self.rows, self.players = place(self)
 
     def learn(
         self,
@@ -222,73 +233,64 @@ class PopulationAlgorithm(BaseAlgorithm):
         name, reset = tb_log_name or type(self).__name__, reset_num_timesteps
         total, callback = self._setup_learn(total_timesteps, callback, reset, name, progress_bar)
         callback.on_training_start(locals(), globals())
-        while self.num_timesteps < total:
-            generation = self._collect(callback)
-            if generation is None:
-                break
-            self._update_current_progress_remaining(self.num_timesteps, total)
-            if log_interval and (self._n_updates + 1) % log_interval == 0:
-                self.dump_logs()
-            self.policy.set_training_mode(True)
-            self._update_learning_rate(self.optimizer)
-            self._train(generation)
-            self._n_updates += 1
-            self.policy.theta = self.centres.thetas[self.current]
-            log_weights(self.logger, self.policy.theta, self.weight_clip)
-            evaluate_unperturbed(self)
-            self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        try:
+            while self.num_timesteps < total:
+                generation = self._collect(callback)
+                if generation is None:
+                    break
+                self._update_current_progress_remaining(self.num_timesteps, total)
+                if log_interval and (self._n_updates + 1) % log_interval == 0:
+                    self.dump_logs()
+                if len(generation.returns):
+                    self._learn_from(generation)
+        finally:
+            if self.players is not None:
+                self.players.close()
         callback.on_training_end()
         return self
+
+    def _learn_from(self, generation: Generation) -> None:
+        """Take the step that a generation teaches."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.optimizer)
+        self._train(generation)
+        self._n_updates += 1
+        self.policy.theta = self.centres.thetas[self.current]
+        log_weights(self.logger, self.policy.theta, self.weight_clip)
+        evaluate_unperturbed(self)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def dump_logs(self) -> None:
         """Write the log of the generation before, and of the episodes of the newest."""
         log_rollout(self)
 
     def _collect(self, callback: BaseCallback) -> Generation | None:
-        """Draw a generation and play it; None if a callback ends the training."""
-        if self.rows is None:
-            raise ValueError("there is no environment to learn in: give load(path, env=env)")
-        callback.on_rollout_start()
-        self.policy.commit()
-        self.policy.set_training_mode(False)
-        self.centres.thetas.data[self.current] = self.policy.theta
-        bank, noise, seeds = self._draw()
+        """Draw a generation and play it; see `collect`."""
+        return collect(self, callback)
 
-        def on_step(steps: int) -> bool:
-            self.num_timesteps += steps
-            callback.update_locals(locals())
-            return callback.on_step()
-
-        played = play(
-            self.rows,
-            bank,
-            seeds,
-            observe=lambda seen: self.policy.observe(torch.as_tensor(seen, device=self.device)),
-            on_step=on_step,
-        )
-        if played is None:
-            return None
-        callback.on_rollout_end()
-        check_returns(played.returns)
-        returns = torch.as_tensor(played.returns, device=self.device)
-        log_episodes(self, played)
-        self.current = int(returns.view(self.num_policies, -1).mean(1).argmax())
-        return Generation(bank.thetas, noise, returns)
+    def _only(self, generation: Generation, kept: torch.Tensor) -> Generation:
+        """Return the part of a generation, bool[M], that is learned from where some was lost."""
+        return generation.only(kept, self.num_policies)
 
     def _draw(self) -> tuple[PolicyBank, torch.Tensor, np.ndarray]:
         """Draw the policies to play, their noise float32[M, P], and seeds of their episodes."""
         generator = self._generator(NOISE)
         thetas, noise = self.centres.draw(self.perturbation, self.population_size, generator)
         pairs = self.perturbation.antithetic
-        seeds = self.streams.episode_seeds(self._n_updates, len(thetas), self.num_policies, pairs)
+        seeds = self.streams.episode_seeds(self._drawn, len(thetas), self.num_policies, pairs)
         return PolicyBank(self.policy, thetas), noise, seeds
+
+    @property
+    def _drawn(self) -> int:
+        """How many generations were drawn before this one: random numbers follow from it."""
+        return self._n_updates + self.discarded
 
     def _generator(self, stream: int) -> torch.Generator:
         """Return a generator for a stream of this generation."""
-        return self.streams.generator(self._n_updates, stream, self.device)
+        return self.streams.generator(self._drawn, stream, self.device)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "rows", "centres", "optimizer"]
+        return [*super()._excluded_save_params(), "rows", "players", "centres", "optimizer"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", "centres", "optimizer"], []

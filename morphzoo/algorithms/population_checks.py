@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from morphzoo.algorithms.centres import OPTIMIZERS
+from morphzoo.algorithms.stages import BACKENDS
 
 
 def check_population(model: Any) -> None:
@@ -36,6 +37,8 @@ def check_population(model: Any) -> None:
     if model.optimizer_name not in OPTIMIZERS:
         found = model.optimizer_name
         raise ValueError(f"optimizer: expected one of {list(OPTIMIZERS)}, found {found!r}")
+    if model.backend not in BACKENDS:
+        raise ValueError(f"backend: expected one of {BACKENDS}, found {model.backend!r}")
 
 
 def at_least(model: Any, least: float, *names: str) -> None:

@@ -1,8 +1,9 @@
-"""Where policies are played: batched simulations, Gymnasium's vector environments, SB3's."""
+"""Where policies are played: simulations here or on a GPU, Gymnasium's arrays, SB3's vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -13,10 +14,18 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from morphzoo.algorithms.rollouts import Rows
+from morphzoo.algorithms.memory import check_memory
+from morphzoo.algorithms.rollouts import DeviceRows, Rows
+from morphzoo.algorithms.warp_rows import WarpRows
 from morphzoo.envs.simulation import Simulation
 from morphzoo.envs.single import MorphologyEnv
+from morphzoo.envs.task import Task
+from morphzoo.envs.warp_simulation import WarpSimulation
+from morphzoo.envs.warp_worlds import simulation_bytes
 from morphzoo.sb3 import MorphologyVecEnv
+
+#: What simulates our bodies: MuJoCo on the CPU's threads, or mujoco-warp on the model's device.
+BACKENDS = ("mujoco", "warp")
 
 # What `gymnasium.make` and Stable-Baselines3 put around every environment.
 _USUAL = (OrderEnforcing, PassiveEnvChecker, TimeLimit, Monitor)
@@ -37,6 +46,10 @@ class SimulationRows:
         self.num = simulation.num
         self.max_steps = max_steps
         self._length = 0
+
+    def elsewhere(self) -> Callable[[], SimulationRows]:
+        """Return what makes as many rows in another process, stepped by one thread."""
+        return partial(_simulated, self.simulation.task, self.num, self.max_steps)
 
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start episodes; see `Rows`."""
@@ -65,13 +78,21 @@ class VectorRows:
     seeds all of its rows: such an environment draws their starts from one generator.
 
     Args:
-        env: the vector environment, with a time limit of its own.
+        env_id: one that has a vector version.
+        num: how many rows.
+        kwargs: of the environment; a time limit is among them.
     """
 
-    def __init__(self, env: gym.vector.VectorEnv) -> None:
+    def __init__(self, env_id: str, num: int, kwargs: dict[str, Any]) -> None:
+        self._made_of = env_id, num, kwargs
+        env = gym.make_vec(env_id, num, "vector_entry_point", **kwargs)
         self.env = env
         self.num = env.num_envs
         self._actions = np.array(env.action_space.sample())
+
+    def elsewhere(self) -> Callable[[], VectorRows]:
+        """Return what makes as many rows in another process."""
+        return partial(VectorRows, *self._made_of)
 
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start episodes; see `Rows`."""
@@ -101,6 +122,10 @@ class VecEnvRows:
         self.num = env.num_envs
         self._actions = np.stack([np.asarray(env.action_space.sample())] * env.num_envs)
 
+    def elsewhere(self) -> Callable[[], VecEnvRows]:
+        """Return what makes such rows in another process, of a copy of the environment."""
+        return partial(VecEnvRows, self.env)
+
     def begin(self, seeds: np.ndarray) -> np.ndarray:
         """Start episodes; see `Rows`."""
         inner = self.env
@@ -118,6 +143,30 @@ class VecEnvRows:
         self._actions[ids] = actions
         observation, rewards, dones, _ = self.env.step(self._actions)
         return np.asarray(observation)[ids], rewards[ids], dones[ids]
+
+
+def _simulated(task: Task, num: int, max_steps: int) -> SimulationRows:
+    """Make rows of a task."""
+    return SimulationRows(Simulation(task, num, num_threads=1), max_steps)
+
+
+def device_rows_of(model: Any, wanted: int) -> DeviceRows:
+    """Return the rows on a device of a model whose back end is mujoco-warp.
+
+    Args:
+        model: a `PopulationAlgorithm`, with its environment.
+        wanted: how many policies are to be played side by side.
+
+    Raises:
+        ValueError: if the environment is another's, has no time limit, or with what each part
+            takes, if all together does not fit into memory.
+        ImportError: mujoco-warp is not installed.
+    """
+    task, limit = _own_body(model.env)
+    max_steps = _limited(limit, model.env)
+    needed = {**model._memory(), f"{wanted:,} simulations": simulation_bytes(task, wanted)}
+    check_memory(needed, model.device)
+    return WarpRows(WarpSimulation(task, wanted, model.device), max_steps)
 
 
 def rows_of(env: VecEnv, wanted: int) -> Rows:
@@ -142,8 +191,7 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
             "VecNormalize changes rewards and, with every step, what policies see, so that returns "
             "cannot be compared: take it off, and give policy_kwargs={'normalize': True}"
         )
-    single = env.envs[0] if isinstance(env, DummyVecEnv) and env.num_envs == 1 else None
-    if single is not None and all(isinstance(w, _USUAL) for w in _wrappers(single)):
+    if (single := _plain_single(env)) is not None:
         spec, inner = single.spec, single.unwrapped
         limit = _time_limit(single)
         if isinstance(inner, MorphologyEnv):
@@ -151,10 +199,36 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
         if spec is not None and spec.vector_entry_point is not None:
             kwargs = {**spec.kwargs, "max_episode_steps": _limited(limit, env)}
             kwargs.pop("render_mode", None)
-            return VectorRows(gym.make_vec(spec.id, wanted, "vector_entry_point", **kwargs))
+            return VectorRows(spec.id, wanted, kwargs)
     for limit in time_limits(env):
         _limited(limit, env)
     return VecEnvRows(env)
+
+
+def _own_body(env: VecEnv) -> tuple[Task, int | None]:
+    """Return the task of an environment of ours, and its time limit.
+
+    Raises:
+        ValueError: if it is another's, or something that may change what it does is around it.
+    """
+    if isinstance(env, MorphologyVecEnv):
+        return env.vector_env.task, env.vector_env.episodes.max_steps
+    single = _plain_single(env)
+    if single is None or not isinstance(single.unwrapped, MorphologyEnv):
+        found = env if single is None else single.unwrapped
+        raise ValueError(
+            f"backend='warp' simulates morphzoo's own bodies alone, found {type(found).__name__}: "
+            "give the id of one, such as 'morphzoo/AntVelocity-v0', or backend='mujoco'"
+        )
+    return single.unwrapped.task, _time_limit(single)
+
+
+def _plain_single(env: VecEnv) -> Any:
+    """Return the only environment, if it is in nothing but the usual wrappers; else None."""
+    single = env.envs[0] if isinstance(env, DummyVecEnv) and env.num_envs == 1 else None
+    if single is None or not all(isinstance(w, _USUAL) for w in _wrappers(single)):
+        return None
+    return single
 
 
 def _wrappers(env: gym.Env) -> Iterator[gym.Wrapper]:

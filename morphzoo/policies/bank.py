@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from gymnasium import spaces
 
 from morphzoo.policies.deterministic import ACTIVATIONS, DeterministicPolicy
 from morphzoo.policies.weight_space import MlpLayout
+
+#: Arrays, or tensors on a device: actions come as what the observations are.
+Arrays = TypeVar("Arrays", np.ndarray, torch.Tensor)
 
 
 class PolicyBank:
@@ -46,6 +51,11 @@ class PolicyBank:
         """Return the parameters as those of dense layers, `float32[M, ...]`."""
         return self.policy.expand(self.thetas)
 
+    @property
+    def numbers(self) -> tuple[torch.Tensor, ...]:
+        """What tells the policies apart, a row each: `type(self)(policy, *numbers)` is the bank."""
+        return (self.thetas,)
+
     def __len__(self) -> int:
         """Return M."""
         return len(self.thetas)
@@ -68,14 +78,15 @@ class PolicyBank:
         return self._through(turned, observations.expand(len(self), *observations.shape[-2:]))
 
     @torch.no_grad()
-    def act(self, observations: np.ndarray) -> np.ndarray:
+    def act(self, observations: Arrays) -> Arrays:
         """Act in M rows.
 
         Args:
-            observations: float32[M, O], one for each policy.
+            observations: float32[M, O], one for each policy; tensors are on the parameters' device.
 
         Returns:
-            int64[M], or float32[M, A] within the bounds of the action space.
+            int64[M], or float32[M, A] within the bounds of the action space: arrays for arrays,
+            and for tensors tensors, which never leave their device.
         """
         if not self._turned:  # a copy, once for all steps: the product is a third faster for it
             self._turned = [
@@ -84,8 +95,10 @@ class PolicyBank:
             ]
         seen = torch.as_tensor(observations, device=self.thetas.device)
         seen = self.policy.standardized(seen).unsqueeze(1)
-        outputs = self._through(self._turned, seen).squeeze(1)
-        return self.policy.in_bounds(self.policy.decide(outputs).cpu().numpy())
+        actions = self.policy.decide(self._through(self._turned, seen).squeeze(1))
+        if isinstance(observations, np.ndarray):
+            return self.policy.in_bounds(actions.cpu().numpy())
+        return self.policy.in_bounds(actions)
 
     def _through(
         self, layers: list[tuple[torch.Tensor, torch.Tensor]], hidden: torch.Tensor

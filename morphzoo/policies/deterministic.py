@@ -62,6 +62,8 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
 
     #: Its sampled action is its one action.
     has_noise: bool = False
+    action_low: torch.Tensor
+    action_high: torch.Tensor
 
     def __init__(
         self,
@@ -98,6 +100,10 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
             self.schema.check(self.graph)
             self.reader = NodeReader(self.graph, self.schema, GraphTopology(self.graph))
         self.normalizer = NodeNormalizer(self.reader.num_statistics)
+        if isinstance(action_space, spaces.Box):
+            for name in ("low", "high"):
+                bound = torch.as_tensor(getattr(action_space, name), dtype=torch.float32)
+                self.register_buffer(f"action_{name}", bound, persistent=False)
 
     def make_actor(self) -> Any:
         """Build what maps observations to the last layer's values."""
@@ -146,10 +152,15 @@ class DeterministicPolicy(ReceivedKeywords, BasePolicy):
             return outputs.argmax(-1) + int(self.action_space.start)
         return outputs.tanh() if self.squash_output else outputs
 
-    def in_bounds(self, actions: np.ndarray) -> np.ndarray:
-        """Actions as an environment takes them, of what `decide` gave."""
+    def in_bounds(self, actions: Any) -> Any:
+        """Actions as an environment takes them, of what `decide` gave; tensors stay on a device."""
         if isinstance(self.action_space, spaces.Discrete):
             return actions
+        if isinstance(actions, torch.Tensor):
+            low, high = self.action_low, self.action_high
+            if self.squash_output:
+                return low + 0.5 * (actions + 1.0) * (high - low)
+            return actions.clamp(low, high)
         if self.squash_output:
             return self.unscale_action(actions)
         return np.clip(actions, self.action_space.low, self.action_space.high)  # pyright: ignore

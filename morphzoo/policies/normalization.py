@@ -158,6 +158,27 @@ class NodeNormalizer(nn.Module):
         self.pending_squares.index_add_(0, reader.statistic, values.square().sum(0))
 
     @torch.no_grad()
+    def withdraw(self) -> torch.Tensor:
+        """Take back what was observed since the last commit.
+
+        Returns:
+            float64[3, S]: count, sum and sum of squares of every statistic.
+        """
+        pending = (self.pending_count, self.pending_sum, self.pending_squares)
+        observed = torch.stack(pending)
+        for table in pending:
+            table.zero_()
+        return observed
+
+    @torch.no_grad()
+    def hand_in(self, observed: torch.Tensor) -> None:
+        """Count what `withdraw` gave, here or in another process, for the next `commit`."""
+        for table, values in zip(
+            (self.pending_count, self.pending_sum, self.pending_squares), observed, strict=True
+        ):
+            table.add_(values)
+
+    @torch.no_grad()
     def commit(self) -> None:
         """Let what was observed since the last commit enter the statistics."""
         for name, pending in (("count", "count"), ("sum", "sum"), ("sum_squares", "squares")):

@@ -48,6 +48,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 # Keys that may differ between a run and its continuation: they say where and why, not what.
 FREE_ON_RESUME = ("device", "description", "fingerprint_10000")
+# Keywords of algorithms of which the same is true.
+FREE_KEYWORDS = ("ray", "workers", "ray_kwargs")
 
 
 @dataclasses.dataclass(frozen=True)

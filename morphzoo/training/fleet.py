@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from morphzoo.cluster import import_ray
 from morphzoo.files import PathLike, check_writable, recover_folder
 from morphzoo.recipe import Recipe, make_recipe
 from morphzoo.training import build_model, needed_bytes, one_process
@@ -94,7 +95,7 @@ def train_runs(
             f"retries must be 0 or more and workers 1 or more, found {retries} and {workers}"
         )
     if ray is not None:
-        from morphzoo.training.ray_pool import RayPool, import_ray
+        from morphzoo.training.ray_pool import RayPool
 
         import_ray()
     needed = _needed(runs, here=ray is None)

@@ -11,35 +11,16 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import logging
 import math
-import os
-import socket
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from morphzoo.cluster import ENVIRONMENT, connect, import_ray, last_line
 from morphzoo.files import folder_atomic
 from morphzoo.recipe import Recipe
 from morphzoo.training.pool import Event, PlannedRun, Report
-
-_REACH = 10.0  # for a cluster's address to answer (s)
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-
-
-def import_ray() -> Any:
-    """Return the module `ray`.
-
-    Raises:
-        ImportError: Ray is not installed.
-    """
-    try:
-        return importlib.import_module("ray")
-    except ImportError as error:
-        raise ImportError(
-            f"Ray cannot be imported ({error}): pip install 'morphzoo[ray]', or run without --ray"
-        ) from error
 
 
 class Mailbox:
@@ -86,9 +67,7 @@ class RayPool:
     def __init__(self, address: str, workers: int | None) -> None:
         """Connect, and start the mailbox."""
         self._ray = ray = import_ray()
-        self._mine = not ray.is_initialized()
-        if self._mine:
-            _connect(ray, address, workers)
+        self._mine = connect(ray, address, workers)
         self.slots = float(workers or math.inf)
         here = ray.get_runtime_context().get_node_id()
         strategies = importlib.import_module("ray.util.scheduling_strategies")
@@ -114,7 +93,7 @@ class RayPool:
             name=run.name,
             num_cpus=1,
             num_gpus=1 if run.recipe.device.startswith("cuda") else 0,
-            runtime_env={"env_vars": _ENVIRONMENT},
+            runtime_env={"env_vars": ENVIRONMENT},
         )
         attempt = (run.name, self._attempts[run.name])
         reference = task.remote(attempt, run.recipe.to_dict(), pack(run.folder), self._mailbox)
@@ -146,7 +125,7 @@ class RayPool:
             reports, files = self._ray.get(self._mailbox.take.remote())
         except self._ray.exceptions.RayError as error:
             raise OSError(
-                f"the Ray cluster is gone ({_line(error)}); start it and give the same command "
+                f"the Ray cluster is gone ({last_line(error)}); start it and give the same command "
                 "again to continue"
             ) from error
         runs = {(run.name, self._attempts[run.name]): run for run in self._running.values()}
@@ -161,9 +140,9 @@ class RayPool:
         try:
             report, files = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            return Event(run.name, "failed", message=_line(error))
+            return Event(run.name, "failed", message=last_line(error))
         except self._ray.exceptions.RayError as error:
-            return Event(run.name, "lost", message=f"{type(error).__name__}: {_line(error)}")
+            return Event(run.name, "lost", message=f"{type(error).__name__}: {last_line(error)}")
         if files:
             unpack(files, run.folder)
         return Event(name=run.name, **report)
@@ -226,34 +205,3 @@ def unpack(files: bytes, folder: Path) -> None:
     """
     with folder_atomic(folder) as aside, zipfile.ZipFile(io.BytesIO(files)) as archive:
         archive.extractall(aside)
-
-
-def _connect(ray: Any, address: str, workers: int | None) -> None:
-    """Join a cluster or start one; tasks' own output stays in Ray's logs."""
-    quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
-    try:
-        if address == "local":
-            # A cluster of our own has no need to be counted by its makers.
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
-        else:
-            _probe(address)
-            ray.init(address, **quiet)
-    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-        raise OSError(
-            f"cannot join the Ray cluster '{address}' ({_line(error)}): start one with `ray start "
-            "--head`, give its HOST:PORT, or use --ray local"
-        ) from error
-
-
-def _probe(address: str) -> None:
-    """Raise OSError if nothing listens at HOST:PORT: Ray itself would try for many minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdecimal() and "/" not in host:
-        socket.create_connection((host, int(port)), _REACH).close()
-
-
-def _line(error: Exception) -> str:
-    """Return the last line of an error's message: Ray puts the cause at the end."""
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from morphzoo import zoo
 from morphzoo.files import folder_atomic, recover_folder, write_text_atomic
-from morphzoo.recipe import FREE_ON_RESUME, Recipe, read_recipe
+from morphzoo.recipe import FREE_KEYWORDS, FREE_ON_RESUME, Recipe, read_recipe
 from morphzoo.results import versions
 from morphzoo.training.curve import (
     Curve,
@@ -270,11 +270,11 @@ def holds_run(folder: Path, recipe: Recipe) -> bool:
     path = folder / "recipe.json"
     if not path.exists():
         return False
-    stored = read_recipe(path).to_dict()  # older files lack younger keys: their defaults count
+    stored = _binding(read_recipe(path))  # older files lack younger keys: their defaults count
     differing = [
         f"{key}: {stored[key]!r} there, {value!r} asked for"
-        for key, value in recipe.to_dict().items()
-        if key not in FREE_ON_RESUME and stored[key] != value
+        for key, value in _binding(recipe).items()
+        if stored[key] != value
     ]
     if differing:
         raise ValueError(
@@ -282,6 +282,13 @@ def holds_run(folder: Path, recipe: Recipe) -> bool:
             "its own recipe, or give another --out"
         )
     return True
+
+
+def _binding(recipe: Recipe) -> Json:
+    """Return the settings of a recipe that its continuation must have too."""
+    values = {k: v for k, v in recipe.to_dict().items() if k not in FREE_ON_RESUME}
+    kwargs = values["algorithm_kwargs"].items()
+    return {**values, "algorithm_kwargs": {k: v for k, v in kwargs if k not in FREE_KEYWORDS}}
 
 
 def _due(before: int, step: int, every: int) -> bool:

@@ -117,7 +117,7 @@ def restore(model: Any, arrays: Arrays, counters: dict[str, Any]) -> None:
     )
     model.ep_success_buffer = deque(map(bool, arrays["success"]), maxlen=window)
     for name in _attributes(model):
-        setattr(model, name, counters["attributes"][name])
+        setattr(model, name, counters["attributes"].get(name, getattr(model, name)))
     model.num_timesteps = counters["num_timesteps"]
     model._n_updates = counters["n_updates"]
     model._episode_num = counters["episode_num"]

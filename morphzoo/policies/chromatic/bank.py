@@ -34,6 +34,11 @@ class ChromaticBank(PolicyBank):
         self.colors = colors
         super().__init__(policy, thetas)
 
+    @property
+    def numbers(self) -> tuple[torch.Tensor, ...]:
+        """Parameters and colourings; see `PolicyBank`."""
+        return self.thetas, self.colors
+
     def _dense(self) -> torch.Tensor:
         return self.policy.expand(self.thetas, self.colors)
 
