@@ -22,7 +22,7 @@ from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.sb3 import make_vec_env
 
 POLICIES = (256, 1024, 4096)
-STEPS = 25  # of each policy in a round
+STEPS = 200  # of each policy in a round; an episode has up to 1,000
 PROCESSES = 2
 CANDIDATES = 64  # policies of a generation that are compared
 EPISODE = 1000
@@ -100,10 +100,7 @@ class Searches:
         policy: Any = ChromaticPolicy  # any policy will do that is a flat vector
         self.ars = ARS(policy, envs(), zero_policy=False, policy_kwargs=CHROMATIC, **kwargs)
         self.linear = ARS("LinearPolicy", envs(), **kwargs)
-        self.pools = {
-            id(model): AsyncEval([envs] * PROCESSES, model.policy)
-            for model in (self.ars, self.linear)
-        }
+        self.envs = envs
         ours = make_vec_env("morphzoo/HalfCheetah-v5", CANDIDATES, seed, max_episode_steps=steps)
         plain: Any = {"policy_kwargs": CHROMATIC, "evaluate_every": 0, "seed": seed}
         self.es = ES(ChromaticPolicy, ours, **plain)
@@ -114,11 +111,11 @@ class Searches:
 
     def chromatic(self) -> float:
         """A generation of ARS with the same policy."""
-        return self._rate(self.ars, async_eval=self.pools[id(self.ars)])
+        return self._in_processes(self.ars)
 
     def plain(self) -> float:
         """A generation of ARS with its own linear policy."""
-        return self._rate(self.linear, async_eval=self.pools[id(self.linear)])
+        return self._in_processes(self.linear)
 
     def _rate(self, model: Any, **kwargs: Any) -> float:
         start = time.perf_counter()
@@ -126,10 +123,9 @@ class Searches:
         assert model.num_timesteps == CANDIDATES * self.steps, "not one generation"
         return CANDIDATES / (time.perf_counter() - start)
 
-    def close(self) -> None:
-        """End the processes."""
-        for pool in self.pools.values():
-            pool.close()
+    def _in_processes(self, model: ARS) -> float:
+        """Start processes, which `learn` ends, and measure from there on."""
+        return self._rate(model, async_eval=AsyncEval([self.envs] * PROCESSES, model.policy))
 
 
 def run(rounds: int, seed: int) -> dict[str, Any]:
@@ -141,12 +137,8 @@ def run(rounds: int, seed: int) -> dict[str, Any]:
         shares[num] = summary([measure() for _ in range(rounds)])
         print(f"{num} policies: {shares[num]['median']:.2f} of the time is physics", flush=True)
     searches = Searches(seed)
-    try:
-        rates = alternate(
-            {"ours": searches.ours, "ars": searches.chromatic, "ars-linear": searches.plain}, rounds
-        )
-    finally:
-        searches.close()
+    turns = {"ours": searches.ours, "ars": searches.chromatic, "ars-linear": searches.plain}
+    rates = alternate(turns, rounds)
     ratios = {f"ours / {n}": ratio(rates["ours"], rates[n]) for n in ("ars", "ars-linear")}
     print({name: round(found["median"], 2) for name, found in ratios.items()}, flush=True)
     return {
