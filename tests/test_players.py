@@ -460,8 +460,9 @@ def test_a_killed_worker_changes_nothing_and_a_batch_that_hangs_is_left_out(
         named = ((up, pid, words[0]) for pid, up, words in processes())
         return [pid for up, pid, name in named if name == "ray::Player.play" and up in raylets]
 
-    workers = until(playing, alive=lambda: program.poll() is None)
-    kill(workers[0], signal.SIGKILL)
+    workers = until(lambda: playing() or program.poll() is not None)
+    if program.poll() is None:
+        kill(workers[0], signal.SIGKILL)
     said = program.communicate()[1]
     assert program.returncode == 0, said
 

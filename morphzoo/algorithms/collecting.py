@@ -62,7 +62,7 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
     if not learnable:
         return generation.only(torch.zeros_like(returns, dtype=torch.bool), model.num_policies)
     for batch in filter(None, played):
-        model.policy.normalizer.hand_in(torch.as_tensor(batch.observed, device=model.device))
+        model.policy.normalizer.hand_in(torch.tensor(batch.observed, device=model.device))
     if not returned.all():
         kept = returned.copy()
         if model.perturbation.antithetic:

@@ -70,7 +70,7 @@ class Supervision:
 
     Attributes:
         lost: workers lost so far.
-        reason: of the last loss.
+        reason: of the last loss; empty where there was none.
     """
 
     def __init__(self, crew: Crew, retries: int, seconds: float) -> None:
@@ -78,7 +78,7 @@ class Supervision:
         self.retries = retries
         self.seconds = seconds
         self.lost = 0
-        self.reason = "none"
+        self.reason = ""
         self._starting: set[int] = set()
         self._idle: deque[int] = deque()
         self._busy: dict[int, tuple[int, float]] = {}  # worker -> batch, since when

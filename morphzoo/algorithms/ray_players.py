@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ class Player:
     def prepare(self, make_rows: MakeRows, make_policy: MakePolicy) -> None:
         """Make environments and the policies' architecture; act on one thread."""
         torch.set_num_threads(1)
+        # What Ray brings lies in memory that nobody may write to; environments write to theirs.
+        make_rows, make_policy = copy.deepcopy((make_rows, make_policy))
         self._rows, self._policy = make_rows(), make_policy()
         self._policy.set_training_mode(False)
 
@@ -185,18 +188,17 @@ class RayPlayers:
         self._num_rows = num_rows
         self._crew: RayCrew | None = None
         self._supervision: Supervision | None = None
-        self._lost_before = 0
+        self._before = 0, "none"  # lost, and why, until the last `close`
 
     @property
     def lost(self) -> int:
         """Workers lost so far."""
-        now = self._supervision.lost if self._supervision else 0
-        return self._lost_before + now
+        return self._before[0] + (self._supervision.lost if self._supervision else 0)
 
     @property
     def reason(self) -> str:
         """What is known of the last loss."""
-        return self._supervision.reason if self._supervision else "none"
+        return (self._supervision.reason if self._supervision else "") or self._before[1]
 
     def play(self, bank: PolicyBank, seeds: np.ndarray, on_step: OnStep) -> list[Played | None]:
         """Play; see `Players`. `on_step` is called whenever a batch has come back."""
@@ -211,5 +213,5 @@ class RayPlayers:
         """End the workers; what is played next asks for new ones."""
         if self._crew is not None:
             self._crew.close()
-            self._lost_before = self.lost
+            self._before = self.lost, self.reason
         self._crew = self._supervision = None
