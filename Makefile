@@ -27,7 +27,7 @@ DOCS := $(VENV)/.docs-$(SUM)
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 20000
 
-.PHONY: help venv transfer test test-slow test-hub1 test-render docs clips pictures test-docs lint format bench check-results scores readme clean distclean
+.PHONY: help venv transfer test test-slow test-ray test-hub1 test-render docs clips pictures test-docs lint format bench check-results scores readme clean distclean
 
 help:
 	@sed -n '1,/^SHELL/{/^#/s/^# \{0,1\}//p}' Makefile
@@ -74,7 +74,11 @@ transfer: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -rs \
-	  -m "not slow and not docs" $(ARGS)
+	  -m "not slow and not ray and not docs" $(ARGS)
+
+# Trainings and searches on a local Ray cluster, workers killed meanwhile.
+test-ray: $(STAMP)
+	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -rs -m ray $(ARGS)
 
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 PYTHONHASHSEED=0 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q -rs \

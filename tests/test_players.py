@@ -443,6 +443,7 @@ def cluster() -> Iterator[Nodes]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks in /proc")
+@pytest.mark.ray
 def test_a_killed_worker_changes_nothing_and_a_batch_that_hangs_is_left_out(
     cluster: Nodes, tmp_path: Path
 ) -> None:

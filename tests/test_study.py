@@ -159,7 +159,8 @@ def test_pages_with_a_place_are_filled_and_others_left(tmp_path):
 
 
 def test_a_study_is_trained_collected_and_left_alone_when_it_is_done(tmp_path):
-    path, out = written(tmp_path), tmp_path / "runs"
+    path = written(tmp_path, variants={"rate": SMALL["variants"]["rate"]}, seeds=[3])
+    out = tmp_path / "runs"
     study = studies.read_study(path)
     script = [sys.executable, "zoo_scripts/run_study.py", str(path), "--out", str(out)]
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True)

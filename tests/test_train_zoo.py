@@ -456,6 +456,7 @@ def node_and_task(name: str, raylets: list[int]) -> tuple[int, int] | tuple[None
 
 
 @linux_only
+@pytest.mark.ray
 def test_ray_runs_survive_a_killed_worker_and_a_killed_node(
     cluster: Nodes,
     recipes: list[Path],

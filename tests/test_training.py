@@ -516,9 +516,15 @@ def test_fingerprint_sees_one_bit(uninterrupted: Path, tmp_path: Path) -> None:
 
 
 RECIPE_NAMES = sorted(path.stem for path in RECIPES.glob("*.json"))
+# 10,000 steps of these take 15 to 50 s; `make test-slow` runs them, and all others run always.
+LONG_STARTS = {"centipede-20", "-first", "-long"}
+FIRST_STEPS = [
+    pytest.param(name, marks=[SLOW] if any(map(name.endswith, LONG_STARTS)) else [])
+    for name in RECIPE_NAMES
+]
 
 
-@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("name", FIRST_STEPS)
 def test_bundled_recipe_reproduces_its_first_steps(name: str, tmp_path: Path) -> None:
     """Bit for bit where the platform is recorded; elsewhere two runs agree."""
     recorded = read_recipe(name).fingerprint_10000.get(platform_signature())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from morphzoo.algorithms.memory import check_memory
 from morphzoo.algorithms.players import Here, Players
 from morphzoo.algorithms.ray_players import RayPlayers
 from morphzoo.algorithms.rollouts import DeviceRows, Rows
-from morphzoo.algorithms.stages import device_rows_of, rows_of
+from morphzoo.algorithms.stages import device_memory, device_rows_of, rows_of
 from morphzoo.cluster import import_ray
 
 #: Rows of each worker, where a single environment is given that is made anew.
@@ -39,6 +40,23 @@ def check_ray(model: Any) -> None:
         import_ray()
 
 
+def check_room(model: Any) -> None:
+    """Refuse what does not fit into memory, before any of it is made.
+
+    Raises:
+        ValueError: with what each part takes.
+    """
+    needed = model._memory()
+    if model.env is not None and model.backend == "warp":
+        needed |= device_memory(model, _side_by_side(model))
+    check_memory(needed, model.device)
+
+
+def _side_by_side(model: Any) -> int:
+    """Return how many policies are played side by side at most."""
+    return max(model._num_played, model.evaluate_episodes)
+
+
 def place(model: Any) -> tuple[Rows | DeviceRows, Players] | tuple[None, None]:
     """Find where a model plays.
 
@@ -53,7 +71,7 @@ def place(model: Any) -> tuple[Rows | DeviceRows, Players] | tuple[None, None]:
     if model.env is None:
         return None, None
     if model.ray is None:
-        wanted = max(model._num_played, model.evaluate_episodes)
+        wanted = _side_by_side(model)
         on_device = model.backend == "warp"
         here = device_rows_of(model, wanted) if on_device else rows_of(model.env, wanted)
         return here, Here(here)

@@ -16,9 +16,8 @@ from morphzoo.algorithms.centres import OPTIMIZERS, Centres, Generation
 from morphzoo.algorithms.collecting import LEAST, collect
 from morphzoo.algorithms.evaluation import evaluate_unperturbed
 from morphzoo.algorithms.generation_log import log_rollout, log_weights
-from morphzoo.algorithms.memory import check_memory
 from morphzoo.algorithms.perturbations import Perturbation
-from morphzoo.algorithms.placing import check_ray, place
+from morphzoo.algorithms.placing import check_ray, check_room, place
 from morphzoo.algorithms.population_checks import check_population
 from morphzoo.algorithms.steps_bar import with_steps_bar
 from morphzoo.algorithms.streams import NOISE, Streams
@@ -184,7 +183,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         self.policy = self._new_policy().to(self.device)
-        check_memory(self._memory(), self.device)
+        check_room(self)
         others = [self._new_policy().theta for _ in range(self.num_policies - 1)]
         thetas = torch.stack([self.policy.theta, *others]).to(self.device)
         self.centres = Centres(thetas, self.weight_clip)

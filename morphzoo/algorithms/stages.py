@@ -14,7 +14,6 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from morphzoo.algorithms.memory import check_memory
 from morphzoo.algorithms.rollouts import DeviceRows, Rows
 from morphzoo.algorithms.warp_rows import WarpRows
 from morphzoo.envs.simulation import Simulation
@@ -158,15 +157,21 @@ def device_rows_of(model: Any, wanted: int) -> DeviceRows:
         wanted: how many policies are to be played side by side.
 
     Raises:
-        ValueError: if the environment is another's, has no time limit, or with what each part
-            takes, if all together does not fit into memory.
+        ValueError: if the environment is another's, or has no time limit.
         ImportError: mujoco-warp is not installed.
     """
     task, limit = _own_body(model.env)
     max_steps = _limited(limit, model.env)
-    needed = {**model._memory(), f"{wanted:,} simulations": simulation_bytes(task, wanted)}
-    check_memory(needed, model.device)
     return WarpRows(WarpSimulation(task, wanted, model.device), max_steps)
+
+
+def device_memory(model: Any, wanted: int) -> dict[str, int]:
+    """Say what the rows of `device_rows_of` take, by name (bytes).
+
+    Raises:
+        ValueError: as there.
+    """
+    return {f"{wanted:,} simulations": simulation_bytes(_own_body(model.env)[0], wanted)}
 
 
 def rows_of(env: VecEnv, wanted: int) -> Rows:
