@@ -123,13 +123,12 @@ def _populations(found: dict[str, Any]) -> dict[str, str]:
 def _contrastive(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
-        ms = [f"{1e3 * row['seconds'][n]['median']:.1f}" for n in ("ours", "plain")]
-        sampled = f"{1e3 * row['seconds']['sampling']['median']:.2f}"
+        ms = [f"{1e3 * row['seconds'][n]['median']:.1f}" for n in ("ours", "plain", "cdist")]
+        over = [spread(row["ratios"][f"{n} / ours"]) for n in ("plain", "cdist")]
         share = f"{100 * row['ratios']['sampling / ours']['median']:.1f} %"
-        lines.append(
-            table_row(row["depth"], *ms, spread(row["ratios"]["plain / ours"]), sampled, share)
-        )
-    return _table("depth | ours (ms) | plain | plain / ours | sampling (ms) | of a step", lines)
+        lines.append(table_row(row["depth"], *ms, *over, share))
+    head = "depth | ours (ms) | plain | with `torch.cdist` | plain / ours | "
+    return _table(head + "with `torch.cdist` / ours | sampling, of a step", lines)
 
 
 def _products(rows: list[dict[str, Any]]) -> str:
