@@ -305,6 +305,15 @@ def test_a_task_that_is_not_written_for_tensors_is_refused(stand_in) -> None:
         WarpSimulation(TASKS["torque"](), 0, "cpu")
 
 
+def test_a_body_that_mujoco_warp_does_not_know_is_refused(stand_in, monkeypatch) -> None:
+    def put_model(model: Any) -> Any:
+        raise NotImplementedError("Body plugins not supported.")
+
+    monkeypatch.setattr(stand_in, "put_model", put_model)
+    with pytest.raises(ValueError, match=r"this body \(Body plugins.*backend='mujoco'"):
+        model_of()
+
+
 def test_without_mujoco_warp_the_extra_is_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mujoco_warp", None)
     monkeypatch.setitem(sys.modules, "warp", Warp())
