@@ -12,6 +12,7 @@ from morphzoo.envs.failures import LARGEST
 from morphzoo.envs.task import Task
 from morphzoo.envs.warp_worlds import (
     WorldSizes,
+    align_contacts,
     check_task,
     check_tensors,
     import_warp,
@@ -237,6 +238,7 @@ def _allocate(mjw: Any, task: Task, num: int, sizes: WorldSizes) -> tuple[Any, A
         ) from error
     spoken = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS
     model.opt.warn_overflow &= ~int(spoken)
+    align_contacts(model)
     return model, mjw.make_data(task.model, nworld=num, **sizes.keywords)
 
 
