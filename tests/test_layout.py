@@ -144,7 +144,7 @@ def test_forbidden_packages(path: Path) -> None:
     ("packages", "files"),
     [
         ({"ray"}, ["cluster.py", "training/ray_pool.py"]),
-        ({"warp", "mujoco_warp"}, ["envs/warp_worlds.py"]),
+        ({"warp", "mujoco_warp"}, ["envs/warp_contacts.py", "envs/warp_worlds.py"]),
     ],
     ids=["ray", "mujoco-warp"],
 )

@@ -64,7 +64,13 @@ class MujocoWarp:
 
     def put_model(self, model: mujoco.MjModel) -> Any:
         self.options = SimpleNamespace(warn_overflow=int(OverflowType.ALL))
-        return SimpleNamespace(opt=self.options, model=model, scratch=mujoco.MjData(model))
+        self.callbacks = SimpleNamespace(contactfilter=None)
+        return SimpleNamespace(
+            opt=self.options,
+            callback=self.callbacks,
+            model=model,
+            scratch=mujoco.MjData(model),
+        )
 
     def make_data(self, model: mujoco.MjModel, nworld: int, nconmax: int, njmax: int) -> Data:
         assert nconmax > 0 and njmax > 0

@@ -12,6 +12,7 @@ from morphzoo.envs.failures import LARGEST
 from morphzoo.envs.task import Task
 from morphzoo.envs.warp_worlds import (
     WorldSizes,
+    align_contacts,
     check_task,
     check_tensors,
     import_warp,
@@ -75,8 +76,8 @@ class WarpSimulation:
 
         Raises:
             ImportError: mujoco-warp is not installed.
-            ValueError: if the number is below 1, or for a task that reads more than the state, or
-                one that does not observe float32 tensors of the graph's size.
+            ValueError: if the number is below 1, for a body that mujoco-warp does not know, or for
+                a task that reads more than the state or is not written for tensors.
         """
         if num < 1:
             raise ValueError(f"A simulation needs at least 1 row, found num={num}.")
@@ -229,9 +230,15 @@ class WarpSimulation:
 
 def _allocate(mjw: Any, task: Task, num: int, sizes: WorldSizes) -> tuple[Any, Any]:
     """Put the model on the device, without what it prints in every step, and make the worlds."""
-    model = mjw.put_model(task.model)
+    try:
+        model = mjw.put_model(task.model)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"mujoco-warp cannot simulate this body ({error}): use backend='mujoco'"
+        ) from error
     spoken = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS
     model.opt.warn_overflow &= ~int(spoken)
+    align_contacts(model)
     return model, mjw.make_data(task.model, nworld=num, **sizes.keywords)
 
 

@@ -39,6 +39,16 @@ def import_warp() -> tuple[Any, Any]:
     return warp, mujoco_warp
 
 
+def align_contacts(model: Any) -> None:
+    """Let capsules touch planes on mujoco-warp as they do in MuJoCo; see `warp_contacts.align`.
+
+    Args:
+        model: mujoco-warp's.
+    """
+    contacts = importlib.import_module("morphzoo.envs.warp_contacts")
+    model.callback.contactfilter = contacts.align
+
+
 class WorldSizes(NamedTuple):
     """Room of one world.
 
