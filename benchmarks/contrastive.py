@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -98,7 +99,7 @@ class PlainStep:
         log_std = bounded_log_std(raw)
         x = mean + log_std.exp() * torch.randn_like(mean)
         normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(x)
-        log_prob = (normal - 2 * (0.6931 - x - functional.softplus(-2 * x))).sum(1)
+        log_prob = (normal - 2 * (math.log(2) - x - functional.softplus(-2 * x))).sum(1)
         near = self._phi(state, torch.tanh(x)) - self.psi(goal)
         energy = -(near.square().sum(1) + 1e-6).sqrt()
         alpha = self.log_alpha.exp()

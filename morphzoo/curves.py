@@ -11,7 +11,7 @@ import numpy as np
 from morphzoo.files import PathLike
 from morphzoo.plots import GREY, INK
 from morphzoo.published import published_update_kl
-from morphzoo.tables import body_name
+from morphzoo.tables import body_name, ruled
 from morphzoo.training.curve import read_curve
 from morphzoo.zoo import read_config
 from morphzoo.zoo.catalogue import locate
@@ -85,7 +85,7 @@ def updates_table(runs: Sequence[Updates]) -> str:
     is the Snowflake paper's number for a policy and body.
     """
     heads = ("policy", "body", "updates", "KL, all", "middle", "end", "published KL")
-    rows = [[*heads, "clipped, all", "middle", "end"], ["---"] * 10]
+    rows = [[*heads, "clipped, all", "middle", "end"]]
     for run in runs:
         count = len(run.kl)
         parts = (slice(None), slice(count * 2 // 5, count * 3 // 5), slice(count * 9 // 10, None))
@@ -100,7 +100,7 @@ def updates_table(runs: Sequence[Updates]) -> str:
                 *(f"{run.clipped[part].mean():.2f}" for part in parts),
             ]
         )
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return ruled(rows)
 
 
 def updates_figure(runs: Sequence[Updates]) -> Figure:

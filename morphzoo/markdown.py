@@ -13,6 +13,7 @@ from morphzoo.tables import (
     kind_of_actions,
     policy_name,
     published,
+    ruled,
     whole,
 )
 
@@ -36,13 +37,13 @@ def markdown_table(tables: Sequence[EpisodeTable]) -> str:
     if theirs:
         cells.insert(0, theirs)
         heads.insert(0, "NerveNet, published, sampled actions")
-    rows = [["body", *heads], ["---"] * (len(heads) + 1)]
+    rows = [["body", *heads]]
     rows += [[body_name(b), *(column.get(b, "") for column in cells)] for b in bodies]
     episodes = " or ".join(str(n) for n in sorted({table.episodes for table in tables}))
     seeds = min(int(table.seeds.min()) for table in tables)
     return "\n".join(
-        ["| " + " | ".join(row) + " |" for row in rows]
-        + [
+        [
+            ruled(rows),
             "",
             f"{episodes} episodes each, seeds from {seeds:,}. First line of a cell: mean return ± "
             "standard deviation. Second: interquartile mean with its 95 % bootstrap interval. "
@@ -59,11 +60,11 @@ def runs_table(tables: Sequence[EpisodeTable]) -> str:
     """
     bodies = list(dict.fromkeys(table.body for table in tables))
     scores = {(t.policy, t.body, t.actions): _mean_return(t) for t in tables}
-    rows = [["sampled / mean actions", *map(body_name, bodies)], ["---"] * (len(bodies) + 1)]
+    rows = [["sampled / mean actions", *map(body_name, bodies)]]
     for policy in dict.fromkeys(table.policy for table in tables):
         kinds = [[scores.get((policy, env, kind), "-") for env in bodies] for kind in ACTIONS]
         rows.append([f"`{policy}`", *map(" / ".join, zip(*kinds, strict=True))])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return ruled(rows)
 
 
 def fill_readme(text: str, scores: Mapping[str, Sequence[EpisodeTable]]) -> str:

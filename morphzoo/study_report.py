@@ -13,6 +13,7 @@ from morphzoo.curves import LINES, tidy
 from morphzoo.files import write_text_atomic
 from morphzoo.markdown import fill
 from morphzoo.plots import INK, save_png
+from morphzoo.tables import ruled
 from morphzoo.training.study import Series, Study
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ def study_table(study: Study, found: Sequence[Series]) -> str:
     With several seeds a cell has the median, and all of them in the order of the seeds.
     """
     rows = [["variant", "changes", "steps", *study.columns]]
-    rows.append(["---"] * len(rows[0]))
     for variant, changes in study.variants.items():
         runs = [one for one in found if one.variant == variant]
         if not runs:
@@ -34,7 +34,7 @@ def study_table(study: Study, found: Sequence[Series]) -> str:
         steps = max(int(one.steps[-1]) for one in runs)
         cells = [_cell([one.last(column) for one in runs]) for column in study.columns]
         rows.append([f"`{variant}`", _changes(changes), f"{steps:,}", *cells])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return ruled(rows)
 
 
 def _changes(changes: dict[str, Any]) -> str:

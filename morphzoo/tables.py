@@ -39,6 +39,13 @@ _WIDTH = 100  # of a table that is written to a file or a pipe (characters)
 _METHODS = {"nervenet": "NerveNet", "mlpaa": "MLPAA", "mlp": "MLP", "random": "random"}
 
 
+def ruled(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as a Markdown table; the first row is its head."""
+    head, *others = rows
+    lines = [head, ["---"] * len(head), *others]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def body_name(body: str) -> str:
     """Return a body's text without namespace and version, as tables and plots show it."""
     env_id, *arguments = body.split(",", 1)

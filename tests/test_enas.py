@@ -12,6 +12,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
+from same_models import same
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -356,25 +357,6 @@ def test_learning_has_stable_baselines_face(controller: str, tmp_path: Path) -> 
     observation = model.env.reset()
     actions, _ = model.predict(observation)
     np.testing.assert_array_equal(actions, model.predict(observation, deterministic=True)[0])
-
-
-def same(ours: Any, theirs: Any) -> bool:
-    """Whether every tensor of two models is the same, bit for bit."""
-    pairs = [(ours.get_parameters(), theirs.get_parameters())]
-    while pairs:
-        first, second = pairs.pop()
-        if isinstance(first, dict):
-            assert first.keys() == second.keys()
-            pairs += [(first[key], second[key]) for key in first]
-        elif isinstance(first, list | tuple):
-            assert len(first) == len(second)
-            pairs += list(zip(first, second, strict=True))
-        elif isinstance(first, torch.Tensor):
-            if not torch.equal(first, second):
-                return False
-        elif first != second:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from morphzoo.recipe import Recipe
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a sentence with the closest known words, or all of them when none is close."""
+def did_you_mean(word: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
+    """Return a sentence with the closest known words, or all of them when none is close.
+
+    Args:
+        word: what was given.
+        known: what there is.
+        listed: what stands for all of it, where that is too much.
+    """
     known = list(known)
     close = difflib.get_close_matches(word, known, n=3)
     if close:
         return f" Did you mean {' or '.join(repr(match) for match in close)}?"
-    return f" Known: {', '.join(known)}." if known else ""
+    everything = list(known if listed is None else listed)
+    return f" Known: {', '.join(everything)}." if everything else ""
 
 
 def typed(name: str, value: Any, annotation: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -161,8 +160,7 @@ def _make_env(recipe: Recipe, threads: int) -> Any:
         )
     except (gymnasium.error.Error, TypeError, ValueError) as error:
         known = own_ids()
-        near = difflib.get_close_matches(recipe.env, known, n=1)
-        hint = "" if recipe.env in known else did_you_mean(recipe.env, near or id_families())
+        hint = "" if recipe.env in known else did_you_mean(recipe.env, known, id_families())
         raise ValueError(
             f"cannot make '{recipe.env}' with {recipe.env_kwargs or 'its defaults'}: {error}{hint}"
         ) from error

@@ -69,10 +69,13 @@ class Study:
         folder = Path(out).expanduser().absolute()
         return [
             PlannedRun(name, self.recipe(variant, seed), folder / name)
-            for variant in self.variants
-            for seed in self.seeds
-            for name in [f"{variant}-seed{seed}"]
+            for name, (variant, seed) in self.pairs.items()
         ]
+
+    @property
+    def pairs(self) -> dict[str, tuple[str, int]]:
+        """Name of each run -> its variant and seed."""
+        return {f"{v}-seed{s}": (v, s) for v in self.variants for s in self.seeds}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,14 +158,13 @@ def collect(study: Study, runs: Sequence[PlannedRun]) -> list[Series]:
         ValueError: a column is in no run's curve.
     """
     found = []
-    seeds = {f"{v}-seed{s}": (v, s) for v in study.variants for s in study.seeds}
     known: set[str] = set()
     for run in runs:
         if not (run.folder / CURVE).is_file():
             continue
         curve = read_curve(run.folder / CURVE)
         known |= curve.keys()
-        found.append(Series(*seeds[run.name], *_thinned(curve, study)))
+        found.append(Series(*study.pairs[run.name], *_thinned(curve, study)))
     if found and (missing := set(study.columns.values()) - known):
         raise ValueError(f"study '{study.name}': no curve has {', '.join(sorted(missing))}")
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from morphzoo.policies.chromatic.coloring import Coloring
+from morphzoo.policies.chromatic.coloring import Coloring, implied_colors
 from morphzoo.policies.chromatic.linear import ChromaticNetwork
 from morphzoo.policies.chromatic.policy import check_first_values
 from morphzoo.policies.graph_policy import GraphPolicy
@@ -83,7 +83,7 @@ class ChromaticMlpPolicy(GraphPolicy):
             log_std_mode=log_std_mode,
             **kwargs,
         )
-        if coloring in ("chromatic", "kmeans", "masked", "random"):
+        if implied_colors(coloring, self.coloring.sizes) is None:
             # The default follows from the body, and a checkpoint may go to another.
             self.kwargs_received["num_colors"] = len(self.actor.pool)
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch.nn import functional
 
-from morphzoo.policies.chromatic.coloring import Coloring
+from morphzoo.policies.chromatic.coloring import Coloring, implied_colors
 from morphzoo.policies.chromatic.linear import ChromaticNetwork
 from morphzoo.policies.deterministic import ACTIVATIONS, DeterministicPolicy
 
@@ -87,7 +87,7 @@ class ChromaticPolicy(DeterministicPolicy):
             hidden_sizes=hidden_sizes,
             **kwargs,
         )
-        if coloring in ("chromatic", "kmeans", "masked", "random"):
+        if implied_colors(coloring, self.coloring.sizes) is None:
             # The default follows from the body, and a checkpoint may go to another.
             self.kwargs_received["num_colors"] = len(self.actor.pool)
         order, scales = self.actor.dense_order(), self.actor.edge_scales()
