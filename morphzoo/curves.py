@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ("#3b4cc0", "#d1495b", "#2a9d8f", "#e09f3e", "#7a5195", "#5c677d")
+STEPS = "environment steps (millions)"
 _WINDOW = 25  # updates that a line of `updates_figure` is a mean over
 
 
@@ -183,10 +184,10 @@ def _read(path: PathLike) -> dict[str, np.ndarray]:
     return columns
 
 
-def tidy(axes: Axes, title: str, quantity: str) -> None:
+def tidy(axes: Axes, title: str, quantity: str, against: str = STEPS) -> None:
     """Give a panel of curves its title, axes, grid and legend."""
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=12)
-    axes.set_xlabel("environment steps (millions)", color=INK)
+    axes.set_xlabel(against, color=INK)
     axes.set_ylabel(quantity, color=INK)
     axes.grid(axis="y", color="#e5e7eb", lw=0.8)
     axes.set_axisbelow(True)

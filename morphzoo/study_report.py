@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from morphzoo.curves import LINES, tidy
+from morphzoo.curves import LINES, STEPS, tidy
 from morphzoo.files import write_text_atomic
 from morphzoo.markdown import fill
 from morphzoo.plots import INK, save_png
@@ -18,6 +18,9 @@ from morphzoo.training.study import Series, Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_AXIS_LABELS = {"step": STEPS, "generation": "generations", "minute": "minutes"}
 
 
 def study_table(study: Study, found: Sequence[Series]) -> str:
@@ -61,9 +64,10 @@ def _number(value: float) -> str:
 
 
 def study_figure(study: Study, found: Sequence[Series]) -> Figure:
-    """Draw a study: a panel a column, a colour a variant; thin lines seeds, a thick one the median.
+    """Draw a study: a panel for each column and axis, a colour a variant.
 
-    Columns that have one number a run are for the table alone.
+    Thin lines are seeds, a thick one is their median. Columns that have one number a run are for
+    the table alone.
 
     Args:
         study: what is compared.
@@ -75,34 +79,36 @@ def study_figure(study: Study, found: Sequence[Series]) -> Figure:
     from matplotlib.figure import Figure
 
     columns = [c for c in study.columns if any(len(_known(one, c)[0]) > 1 for one in found)]
-    count = len(columns)
-    figure = Figure(figsize=(4.2 * count + 2.6, 4.2))
+    shape = len(study.axes), len(columns)
+    figure = Figure(figsize=(4.2 * shape[1] + 2.6, 0.5 + 3.7 * shape[0]))
     figure.set_layout_engine("constrained", wspace=0.06)
     figure.suptitle(study.title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
-    panels = figure.subplots(1, count, squeeze=False)[0]
-    for axes, column in zip(panels, columns, strict=True):
-        for variant, colour in zip(study.variants, LINES * len(study.variants), strict=False):
-            runs = [one for one in found if one.variant == variant]
-            lines = [_known(one, column) for one in runs]
-            for steps, values in lines if len(lines) > 1 else []:
-                axes.plot(steps / 1e6, values, color=colour, lw=0.7, alpha=0.45)
-            if lines:
-                steps, values = _median(lines)
-                axes.plot(steps / 1e6, values, color=colour, lw=1.9, label=variant)
-        tidy(axes, column, "")
-    for axes in panels[:-1]:
-        axes.get_legend().remove()
+    panels = figure.subplots(*shape, squeeze=False)
+    for axis, row in zip(study.axes, panels, strict=True):
+        for axes, column in zip(row, columns, strict=True):
+            for variant, colour in zip(study.variants, LINES * len(study.variants), strict=False):
+                runs = [one for one in found if one.variant == variant]
+                lines = [_known(one, column, axis) for one in runs]
+                for at, values in lines if len(lines) > 1 else []:
+                    axes.plot(at, values, color=colour, lw=0.7, alpha=0.45)
+                if lines:
+                    at, values = _median(lines)
+                    axes.plot(at, values, color=colour, lw=1.9, label=variant)
+            tidy(axes, column, "", _AXIS_LABELS[axis])
+    for axes in panels.flat:
+        if axes is not panels[0, -1]:
+            axes.get_legend().remove()
     return figure
 
 
-def _known(one: Series, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps where a column has a number, and the numbers."""
-    known = np.isfinite(one.values[column])
-    return one.steps[known], one.values[column][known]
+def _known(one: Series, column: str, axis: str = "step") -> tuple[np.ndarray, np.ndarray]:
+    """Return where on an axis a column has a number, and the numbers; steps in millions."""
+    known = np.isfinite(one.values[column]) & np.isfinite(one.axis(axis))
+    return one.axis(axis)[known] * (1e-6 if axis == "step" else 1), one.values[column][known]
 
 
 def _median(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the median of lines, at the steps of the longest, where all of them have numbers."""
+    """Return the median of lines, where the longest has points and all of them have numbers."""
     steps = max((line[0] for line in lines), key=len)
     if any(not len(line[0]) for line in lines):
         return steps[:0], steps[:0].astype(float)

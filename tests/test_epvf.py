@@ -19,11 +19,19 @@ from morphzoo import zoo
 from morphzoo.algorithms import ALGORITHMS
 from morphzoo.algorithms.epvf import EPVF, PAPER
 from morphzoo.algorithms.es import ES
-from morphzoo.algorithms.features import FEATURES, Probes, make_features, register_features
+from morphzoo.algorithms.features import (
+    FEATURES,
+    Probes,
+    Visited,
+    make_features,
+    register_features,
+)
+from morphzoo.algorithms.players import play_counted
 from morphzoo.algorithms.policy_critic import PolicyCritic
 from morphzoo.algorithms.policy_replay import PolicyReplay
 from morphzoo.algorithms.pssvf import PSSVF
 from morphzoo.algorithms.schedules import ExponentialSchedule
+from morphzoo.algorithms.targets import ranked
 from morphzoo.policies import DeterministicPolicy
 from morphzoo.policies.weight_space import MlpLayout, symmetries
 from morphzoo.recipe import Recipe, make_recipe
@@ -47,9 +55,10 @@ NON_DEFAULT: dict[str, dict[str, Any]] = {
     "epvf": {
         "learning_rate": ExponentialSchedule(1e-2, 1e-4), "population_size": 10,
         "batch_size": 12, "buffer_size": 26, "n_critic_steps": 3, "n_policy_steps": 2,
-        "target": "log", "features": "probe+theta",
+        "target": "log", "target_over": "generation", "features": "probe+theta",
         "features_kwargs": {"probe": {"num_probes": 3}},
-        "critic_kwargs": {"net_arch": [8], "activation": "tanh", "skip": True},
+        "critic_kwargs": {"net_arch": [8], "activation": "tanh", "skip": True, "zero": True},
+        "critic_optimizer": "sgd",
         "critic_learning_rate": 1e-2, "critic_weight_decay": 0.1, "scale_inputs": "clip",
         "weight_clip": 0.2, "held_out": 0.2, "max_shift": 1.0,
     },
@@ -148,6 +157,98 @@ def test_the_critics_gradient_by_hand() -> None:
     thetas = torch.stack([torch.ones(8), torch.full((8,), 2.0)])
     assert critic(thetas).tolist() == [2.0, 2.0 + 0.5 * 28]
     assert critic.gradient(thetas).tolist() == [[0.5 * i for i in range(8)]] * 2
+
+
+def test_visited_features_by_hand() -> None:
+    """Actions in evenly spread states, centred, over one number: variances add up to 1."""
+    policy = policy_of((), actions=spaces.Box(-1, 1, (1,)), squash=False)
+    visited = Visited(policy, 3)
+    met = torch.arange(15.0).view(5, 3)
+    thetas = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 7.0]])  # reads the first number; says 7
+    visited.visit(met, thetas)
+    assert visited.states.tolist() == met[[0, 2, 4]].tolist()
+    centred = torch.tensor([[-3.5, -0.5, 2.5], [3.5, 0.5, -2.5]])
+    expected = centred / centred.square().mean(0).sum().sqrt()
+    torch.testing.assert_close(visited(thetas), expected)
+    # States fewer than are wanted come again, and equal policies have nothing to be told by.
+    visited.visit(met[:1], thetas[[0, 0]])
+    assert visited.states.tolist() == met[[0, 0, 0]].tolist()
+    assert visited(thetas[[0, 0]]).tolist() == [[0.0] * 3] * 2
+
+
+def test_a_critic_of_visited_states_does_not_care_for_what_changes_nothing_there() -> None:
+    """Two states span a plane: what a weight does across it is no business of the critic's."""
+    policy, met = policy_of(()), torch.tensor([[1.0, 0, 2], [0, 1.0, 1]])
+    critic = PolicyCritic(policy, "visited", {"visited": {"num_states": 2}}, net_arch=[])
+    thetas = some_thetas(policy)
+    critic.features.visit(met, thetas)
+    across = torch.tensor([-2.0, -1, 1])
+    gradient = critic.gradient(thetas)[:, :6].view(-1, 2, 3)
+    assert (gradient @ across).abs().max() < 1e-5 < gradient.abs().max()
+
+
+def test_a_critic_that_begins_as_zero_knows_nothing() -> None:
+    policy = policy_of()
+    critic = PolicyCritic(policy, net_arch=[8], skip=True, zero=True)
+    thetas = some_thetas(policy)
+    assert not critic(thetas).any() and not critic.gradient(thetas).any()
+    critic(thetas).sum().backward()
+    assert critic.network[-1].weight.grad.abs().sum() > 0
+
+
+def test_one_step_of_a_linear_critic_from_zero_is_an_evolution_strategy() -> None:
+    """Two paths to one direction: the critic's gradient, and the ES estimate that is logged."""
+    model = EPVF(
+        "MlpPolicy", ant(), target="standard", scale_inputs="none", n_critic_steps=1,
+        critic_kwargs={"net_arch": [], "zero": True}, critic_optimizer="sgd", n_policy_steps=0,
+        **SMALL,
+    ).learn(1)  # fmt: skip
+    assert model.logger.name_to_value["train/gradient_cosine"] == pytest.approx(1, abs=1e-5)
+
+
+def test_targets_over_a_generation_do_not_say_which_one_was_better() -> None:
+    found = {}
+    for over in ("generation", "buffer"):
+        model = EPVF("MlpPolicy", ant(8), target="rank", target_over=over, buffer_size=16, **SMALL)
+        model.learn(8 * SHORT["max_episode_steps"] + 1)
+        assert model._n_updates == 2
+        found[over] = model.replay.returns
+    expected = [ranked(part).tolist() for part in found["buffer"].split(8)]
+    assert [part.tolist() for part in found["generation"].split(8)] == expected
+
+
+@pytest.mark.parametrize("features", ["visited+theta", "probe"])
+def test_features_that_stay_are_computed_once_to_the_same_end(features: str, monkeypatch) -> None:
+    def trained() -> Any:
+        return model_of(
+            "epvf", features=features, features_kwargs={}, batch_size=26, held_out=0.0
+        ).learn(300)  # fmt: skip
+
+    ours = trained()
+    assert ours._same_features == (features != "probe")
+    monkeypatch.setattr(EPVF, "_same_features", False)
+    assert same(ours, trained())
+
+
+def test_states_that_a_generation_met_are_each_of_another_policy() -> None:
+    """Rows tell themselves apart by their heights, which noise in the start makes different."""
+    model = EPVF("MlpPolicy", ant(4), features="visited", **SMALL)
+    seen: list[np.ndarray] = []
+    rows, step = model.rows, model.rows.step
+
+    def watched(ids: np.ndarray, actions: np.ndarray) -> Any:
+        result = step(ids, actions)
+        seen.append(result[0].copy())
+        return result
+
+    rows.step = watched
+    bank, _, seeds = model._draw()
+    played = play_counted(rows, bank, seeds)
+    assert played is not None and played.states.shape == (played.lengths.max(), 34)
+    whole = [number for number in seen if len(number) == 4]
+    assert len(whole) > 4
+    for number, observations in enumerate(whole[:-1], 1):
+        np.testing.assert_array_equal(played.states[number], observations[number % 4])
 
 
 def test_a_row_of_features_plugs_in_by_name() -> None:
@@ -291,9 +392,15 @@ def test_pssvf_has_the_settings_of_cartpole() -> None:
         ({"buffer_size": 2**40, "batch_size": 4}, r"GiB on cpu .*a buffer of 1,099,511,627,776"),
         ({"target": "median"}, "target"),
         ({"features": "theta+theta"}, "different names"),
-        ({"features": "soul"}, r"\['probe', 'theta', 'unf'\].*found 'soul'"),
+        ({"features": "soul"}, r"\['probe', 'theta', 'unf', 'visited'\].*found 'soul'"),
         ({"features_kwargs": {"probe": {}}}, "features_kwargs"),
         ({"features": "probe", "features_kwargs": {"probe": {"num_probes": 0}}}, "num_probes"),
+        (
+            {"features": "visited", "features_kwargs": {"visited": {"num_states": 0}}},
+            "num_states",
+        ),
+        ({"target_over": "life"}, "target_over"),
+        ({"critic_optimizer": "newton"}, "critic_optimizer"),
         ({"critic_kwargs": {"net_arch": [0]}}, "net_arch"),
         ({"critic_kwargs": {"activation": "step"}}, "activation"),
         ({"scale_inputs": "clip"}, "weight_clip, which is 0"),
@@ -449,6 +556,7 @@ def test_a_critic_step_by_hand() -> None:
         "epvf", features="theta", features_kwargs={}, critic_kwargs={"net_arch": []},
         critic_weight_decay=0.0, n_critic_steps=1, n_policy_steps=0, target="none", held_out=0.0,
         batch_size=10, buffer_size=10, scale_inputs="none", critic_learning_rate=1e-3,
+        critic_optimizer="adam",
     )  # fmt: skip
     layer = model.critic.network[0]
     weight, bias = layer.weight.detach().clone()[0], layer.bias.detach().clone()

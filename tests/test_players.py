@@ -40,7 +40,7 @@ from morphzoo.training.state import capture, restore
 
 def batch(number: int) -> Played:
     """A batch that can be told by its number."""
-    return Played(np.full(2, float(number)), np.full(2, number), np.zeros((3, 1)))
+    return Played(np.full(2, float(number)), np.full(2, number), np.zeros((3, 1)), np.zeros((1, 1)))
 
 
 class Part:

@@ -44,7 +44,7 @@ def main() -> int:
             keywords = {name: getattr(options, name) for name in ("workers", "ray", "retries")}
             outcomes = train_runs(runs, options.out, progress=not options.no_progress, **keywords)
             print_outcomes(outcomes)
-        text = studies.write_series(studies.collect(study, runs), list(study.columns))
+        text = studies.write_series(studies.collect(study, runs), study.kept)
         files.write_text_atomic(path.with_suffix(".csv"), text)
     found = studies.read_series(path.with_suffix(".csv"))
     print(study_report.study_table(study, found))

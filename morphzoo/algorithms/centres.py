@@ -26,12 +26,14 @@ class Generation(NamedTuple):
         noise: float32[M, P], their distance from the centre that they were drawn around.
         returns: float64[M].
         shares: how many of them are of each centre; empty where these are as many.
+        states: float32[T, O], observations that they have met, one of each step and batch.
     """
 
     thetas: torch.Tensor
     noise: torch.Tensor
     returns: torch.Tensor
     shares: tuple[int, ...] = ()
+    states: torch.Tensor = torch.empty(0)
 
     def only(self, kept: torch.Tensor, num_policies: int) -> Generation:
         """Return a part of the generation.
@@ -42,7 +44,8 @@ class Generation(NamedTuple):
         """
         drawn = kept[: len(self.noise)]
         shares = tuple(drawn.view(num_policies, -1).sum(1).tolist())
-        return Generation(self.thetas[kept], self.noise[drawn], self.returns[kept], shares)
+        thetas, noise, returns = self.thetas[kept], self.noise[drawn], self.returns[kept]
+        return Generation(thetas, noise, returns, shares, self.states)
 
 
 class Centres(nn.Module):
@@ -92,7 +95,7 @@ class Centres(nn.Module):
         shares = self.shares(generation)
         start = sum(shares[:index])
         rows = slice(start, start + shares[index])
-        thetas, noise, returns, _ = generation
+        thetas, noise, returns, *_ = generation
         return Generation(thetas[rows], noise[rows], returns[rows])
 
     def shares(self, generation: Generation) -> tuple[int, ...]:

@@ -58,7 +58,9 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
         _discard(model, returned)
     log_losses(model, int(np.count_nonzero(~returned)))
     returns = torch.as_tensor(episodes.returns, device=model.device)
-    generation = Generation(bank.thetas, noise, returns)
+    states = [torch.as_tensor(batch.states) for batch in played if batch is not None]
+    met = torch.cat([torch.empty(0, model.policy.sizes[0]), *states]).to(model.device)
+    generation = Generation(bank.thetas, noise, returns, states=met)
     if not learnable:
         return generation.only(torch.zeros_like(returns, dtype=torch.bool), model.num_policies)
     for batch in filter(None, played):

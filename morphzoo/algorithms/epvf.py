@@ -8,11 +8,11 @@ import torch
 from stable_baselines3.common.policies import BasePolicy
 
 from morphzoo.algorithms.centres import OPTIMIZERS, Generation
+from morphzoo.algorithms.critic_checks import check_critic
 from morphzoo.algorithms.critic_log import log_cosine, log_explained, log_shift
 from morphzoo.algorithms.policy_critic import PolicyCritic
 from morphzoo.algorithms.policy_replay import PolicyReplay
 from morphzoo.algorithms.population import PopulationAlgorithm
-from morphzoo.algorithms.population_checks import at_least
 from morphzoo.algorithms.schedules import ExponentialSchedule
 from morphzoo.algorithms.streams import BATCHES, CRITIC
 from morphzoo.algorithms.targets import TARGETS
@@ -39,7 +39,6 @@ OURS: dict[str, Any] = {
     "antithetic": True,
     "weight_clip": 0.0,
 }
-SCALES = ("none", "clip", "standard")
 
 
 class EPVF(PopulationAlgorithm):
@@ -71,10 +70,14 @@ class EPVF(PopulationAlgorithm):
         n_critic_steps: K.
         n_policy_steps: L.
         target: what returns become: a row of `morphzoo.algorithms.targets.TARGETS`.
+        target_over: what they are compared with: all of D ("buffer"), or each its own
+            "generation", so that V learns nothing from what a generation had over the one before.
         features: what V reads: rows of `morphzoo.algorithms.features.FEATURES` joined by "+", such
-            as "theta" (all parameters), "probe" (actions in learned states) or "probe+theta".
+            as "theta" (all parameters), "probe" (actions in learned states), "visited" (actions in
+            states that this generation has met) or "probe+theta".
         features_kwargs: their keywords, by name, such as {"probe": {"num_probes": 50}}.
-        critic_kwargs: `net_arch`, `activation` and `skip` of `PolicyCritic`.
+        critic_kwargs: `net_arch`, `activation`, `skip` and `zero` of `PolicyCritic`.
+        critic_optimizer: "adam" (AdamW) or "sgd", of V and of probing states.
         critic_learning_rate: of V and of probing states.
         critic_weight_decay: of V.
         scale_inputs: how V sees parameters: "none", divided by the clip ("clip"), or less their
@@ -111,9 +114,11 @@ class EPVF(PopulationAlgorithm):
         n_critic_steps: int = 10,
         n_policy_steps: int = 10,
         target: str | None = None,
+        target_over: str = "buffer",
         features: str = "theta",
         features_kwargs: dict[str, dict[str, Any]] | None = None,
         critic_kwargs: dict[str, Any] | None = None,
+        critic_optimizer: str = "adam",
         critic_learning_rate: float = 1e-3,
         critic_weight_decay: float = 0.0,
         scale_inputs: str | None = None,
@@ -132,11 +137,13 @@ class EPVF(PopulationAlgorithm):
         settings = {**(PAPER if paper else OURS), **given, **shared}
         self.target = settings.pop("target")
         self.scale_inputs = settings.pop("scale_inputs")
+        self.target_over = target_over
         self.n_critic_steps = n_critic_steps
         self.n_policy_steps = n_policy_steps
         self.features = features
         self.features_kwargs = features_kwargs or {}
         self.critic_kwargs = critic_kwargs or {}
+        self.critic_optimizer_name = critic_optimizer
         self.critic_learning_rate = critic_learning_rate
         self.critic_weight_decay = critic_weight_decay
         self.reset_critic = reset_critic
@@ -155,27 +162,18 @@ class EPVF(PopulationAlgorithm):
         return pairs * int(self.held_out * self.population_size / pairs)
 
     @property
+    def _same_features(self) -> bool:
+        """Whether every critic step of a generation reads the same features of all of D."""
+        learned = any(True for _ in self.critic.features.parameters())
+        return not learned and len(self.replay) <= self.batch_size
+
+    @property
     def _learned_from(self) -> int:
         return self.population_size - self._kept_out
 
     def _check(self) -> None:
         super()._check()
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out must be a share in [0, 1), found {self.held_out}")
-        if self.batch_size > self.buffer_size:
-            raise ValueError(
-                f"a batch of {self.batch_size:,} policies cannot be drawn from a buffer of "
-                f"{self.buffer_size:,}: make buffer_size at least batch_size"
-            )
-        if self.target not in TARGETS:
-            raise ValueError(f"target: expected one of {list(TARGETS)}, found {self.target!r}")
-        if self.scale_inputs not in SCALES:
-            raise ValueError(f"scale_inputs: expected one of {SCALES}, found {self.scale_inputs!r}")
-        if self.scale_inputs == "clip" and not self.weight_clip:
-            raise ValueError("scale_inputs='clip' divides by weight_clip, which is 0")
-        at_least(self, 1, "batch_size", "buffer_size", "n_critic_steps")
-        at_least(self, 0, "n_policy_steps", "critic_learning_rate", "critic_weight_decay")
-        at_least(self, 0, "max_shift")
+        check_critic(self)
 
     def _memory(self) -> dict[str, int]:
         row = 4 * self.policy.num_parameters
@@ -200,7 +198,7 @@ class EPVF(PopulationAlgorithm):
                 self.policy, self.features, self.features_kwargs, **self.critic_kwargs
             )
         self.critic = critic.to(self.device)
-        self.critic_optimizer = OPTIMIZERS["adam"](
+        self.critic_optimizer = OPTIMIZERS[self.critic_optimizer_name](
             self.critic.parameters(),
             lr=self.critic_learning_rate,
             weight_decay=self.critic_weight_decay,
@@ -211,15 +209,21 @@ class EPVF(PopulationAlgorithm):
             targets = TARGETS[self.target](generation.returns).float()
             log_explained(self, "explained_variance_ahead", generation.thetas, targets)
         learned, kept = self._split(self.centres.shares(generation))
-        self.replay.add(generation.thetas[learned], generation.returns[learned])
+        returns = generation.returns
+        if self.target_over == "generation":
+            returns = TARGETS[self.target](returns)
+        self.replay.add(generation.thetas[learned], returns[learned])
         if self.reset_critic and self._n_updates:
             self._build_critic()
         self._rescale(self.replay.thetas if self.reset_critic else generation.thetas[learned])
-        everything = torch.cat([self.replay.returns, generation.returns[kept]])
-        targets = TARGETS[self.target](everything).float()
+        newest = max(self.batch_size, self._learned_from)  # a long buffer would take long
+        self.critic.features.visit(generation.states, self.replay.newest(newest))
+        everything = torch.cat([self.replay.returns, returns[kept]])
+        if self.target_over == "buffer":
+            everything = TARGETS[self.target](everything)
+        targets = everything.float()
         fitted, unseen = targets[: len(self.replay)], targets[len(self.replay) :]
         self._fit(fitted)
-        newest = max(self.batch_size, self._learned_from)  # a long buffer would take long
         log_explained(self, "explained_variance", self.replay.newest(newest), fitted[-newest:])
         log_explained(self, "explained_variance_held_out", generation.thetas[kept], unseen)
         log_cosine(self, self.centres.share(generation, self.current))
@@ -254,9 +258,12 @@ class EPVF(PopulationAlgorithm):
         """Take K steps of V towards the targets, float32[n], of the buffer's policies."""
         generator = self._generator(BATCHES)
         losses = []
-        for _ in range(self.n_critic_steps):
+        features = torch.empty(0)
+        for step in range(self.n_critic_steps):
             thetas, rows = self.replay.sample(self.batch_size, generator)
-            loss = (self.critic(thetas) - targets[rows]).square().mean()
+            if step == 0 or not self._same_features:
+                features = self.critic.features(thetas)
+            loss = (self.critic.value(features) - targets[rows]).square().mean()
             self.critic_optimizer.zero_grad()
             loss.backward()
             self.critic_optimizer.step()

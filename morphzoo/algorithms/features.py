@@ -12,7 +12,7 @@ from morphzoo.policies.bank import PolicyBank
 from morphzoo.policies.deterministic import DeterministicPolicy
 from morphzoo.policies.weight_space import UniversalNeuralFunctional
 
-PROBES = 200
+PROBES = 200  # states in which a policy is looked at
 
 #: Makes a module from the policies' architecture and keywords. It maps parameters float32[B, P] to
 #: features float32[B, F], and has the attribute `num_features`, F.
@@ -72,6 +72,61 @@ class Probes(nn.Module):
         return PolicyBank(self._policy[0], thetas).responses(self.states).flatten(1)
 
 
+class Visited(nn.Module):
+    """What a policy does in states that policies of its generation have met: actions there.
+
+    A change of the parameters counts by as much as it changes what is done where policies go. So
+    the critic's gradient, too, keeps to the directions that matter there: of a linear policy it is
+    that of a plain critic times the covariance of the observations.
+
+    Source: ours; probing states, which are learned, are those of `Probes`.
+
+    Args:
+        policy: the architecture.
+        num_states: number of states, spread evenly over those that were met.
+    """
+
+    states: torch.Tensor
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, policy: DeterministicPolicy, num_states: int = PROBES) -> None:
+        super().__init__()
+        if num_states < 1:
+            raise ValueError(f"num_states must be at least 1, found {num_states}")
+        self._policy = [policy]  # in a list: its parameters are none of the critic's
+        self.num_features = num_states * policy.sizes[-1]
+        self.register_buffer("states", torch.zeros(num_states, policy.sizes[0]))
+        self.register_buffer("shift", torch.zeros(self.num_features))
+        self.register_buffer("scale", torch.ones(()))
+
+    @torch.no_grad()
+    def visit(self, met: torch.Tensor, thetas: torch.Tensor) -> None:
+        """Take other states.
+
+        Features are centred, and all divided by one number, so that their variances add up to 1: an
+        action that hardly differs between policies keeps its small say, and gradient descent of a
+        linear critic is stable at any rate below 1.
+
+        Args:
+            met: float32[T, O], observations, as the environment gives them.
+            thetas: float32[B, P], policies that features are centred on.
+        """
+        places = torch.linspace(0, len(met) - 1, len(self.states), device=met.device).long()
+        self.states.copy_(self._policy[0].standardized(met[places]))
+        actions = self._actions(thetas)
+        self.shift.copy_(actions.mean(0))
+        spread = (actions - self.shift).square().mean(0).sum().sqrt()
+        self.scale.copy_(torch.where(spread > 0, 1 / spread, torch.zeros_like(spread)))
+
+    def forward(self, thetas: torch.Tensor) -> torch.Tensor:
+        """Features `float32[B, num_states * A]` of parameters `float32[B, P]`."""
+        return (self._actions(thetas) - self.shift) * self.scale
+
+    def _actions(self, thetas: torch.Tensor) -> torch.Tensor:
+        return PolicyBank(self._policy[0], thetas).responses(self.states).flatten(1)
+
+
 class Joined(nn.Module):
     """Several features, one after another.
 
@@ -90,6 +145,12 @@ class Joined(nn.Module):
             if isinstance(part, UniversalNeuralFunctional):
                 part.update_statistics(thetas)
 
+    def visit(self, met: torch.Tensor, thetas: torch.Tensor) -> None:
+        """Show observations `float32[T, O]` to those parts that look at policies there."""
+        for part in self.parts.values():
+            if isinstance(part, Visited):
+                part.visit(met, thetas)
+
     def forward(self, thetas: torch.Tensor) -> torch.Tensor:
         """Features `float32[B, F]` of parameters `float32[B, P]`."""
         return torch.cat([part(thetas) for part in self.parts.values()], dim=1)
@@ -106,7 +167,12 @@ def functional(policy: DeterministicPolicy, **keywords: Any) -> UniversalNeuralF
 
 
 #: Name -> what makes it. `register_features` adds a row.
-FEATURES: dict[str, MakeFeatures] = {"theta": Parameters, "probe": Probes, "unf": functional}
+FEATURES: dict[str, MakeFeatures] = {
+    "theta": Parameters,
+    "probe": Probes,
+    "visited": Visited,
+    "unf": functional,
+}
 
 
 def register_features(name: str, make: MakeFeatures) -> None:

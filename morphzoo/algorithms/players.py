@@ -18,11 +18,13 @@ class Played(NamedTuple):
         returns: float64[n].
         lengths: int64[n].
         observed: float64[3, S], what the policy's statistics have seen; see `NodeNormalizer`.
+        states: float32[T, O], an observation of each step, of one policy after the other.
     """
 
     returns: np.ndarray
     lengths: np.ndarray
     observed: np.ndarray
+    states: np.ndarray
 
 
 class Players(Protocol):
@@ -102,12 +104,17 @@ def play_counted(
         The batch, or None if `on_step` stopped it.
     """
     policy = bank.policy
+    states: list[torch.Tensor] = []
 
     def observe(seen: np.ndarray | torch.Tensor) -> None:
-        policy.observe(torch.as_tensor(seen, device=policy.device))
+        tensor = torch.as_tensor(seen, device=policy.device)
+        states.append(tensor[len(states) % len(tensor)].clone())
+        policy.observe(tensor)
 
     try:
         episodes = play_batch(rows, bank, seeds, observe, on_step)
     finally:
         observed = policy.normalizer.withdraw().cpu().numpy()
-    return None if episodes is None else Played(*episodes, observed)
+    if episodes is None:
+        return None
+    return Played(*episodes, observed, torch.stack(states).cpu().numpy())

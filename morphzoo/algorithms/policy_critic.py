@@ -22,6 +22,8 @@ class PolicyCritic(nn.Module):
         net_arch: widths of the hidden layers; none makes the critic linear in the features.
         activation: between the layers: "relu", "tanh" or "elu".
         skip: add a linear function of the features to the network's.
+        zero: begin as V = 0 everywhere: the last layer's first weights are zeros. Otherwise a
+            critic's first slopes, which mean nothing, can outweigh what few steps teach it.
 
     Raises:
         ValueError: if a value is out of range.
@@ -36,6 +38,7 @@ class PolicyCritic(nn.Module):
         net_arch: Sequence[int] = (256, 256),
         activation: str = "relu",
         skip: bool = False,
+        zero: bool = False,
     ) -> None:
         super().__init__()
         if any(type(size) is not int or size < 1 for size in net_arch):
@@ -46,10 +49,17 @@ class PolicyCritic(nn.Module):
         sizes = [self.features.num_features, *net_arch, 1]
         self.network = perceptron(sizes, activation)
         self.linear = nn.Linear(sizes[0], 1, bias=False) if skip else None
+        if zero:
+            for layer in (self.network[-1], self.linear):
+                for parameter in () if layer is None else layer.parameters():
+                    nn.init.zeros_(parameter)
 
     def forward(self, thetas: torch.Tensor) -> torch.Tensor:
         """Predict `float32[B]` for policies `float32[B, P]`."""
-        features = self.features(thetas)
+        return self.value(self.features(thetas))
+
+    def value(self, features: torch.Tensor) -> torch.Tensor:
+        """Predict `float32[B]` from features `float32[B, F]`."""
         values = self.network(features)
         return (values if self.linear is None else values + self.linear(features)).squeeze(-1)
 

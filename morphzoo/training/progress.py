@@ -43,17 +43,28 @@ def read_progress(folder: Path) -> Progress:
     return Progress(int(states[-1].name), best, _learning_time(folder / "times.csv"))
 
 
-def _learning_time(path: Path) -> float:
-    """Sum the times of the processes in a run's `times.csv`: each counts from 0 (s)."""
-    total = last = 0.0
+def learning_times(path: Path) -> list[tuple[int, float]]:
+    """Read a run's `times.csv`: steps, and the learning time until then over all processes (s).
+
+    Each process counts from 0; steps that were lost with one and made again come twice.
+    """
+    found: list[tuple[int, float]] = []
+    before = last = 0.0
     if not path.is_file():
-        return total
+        return found
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]:
         try:
-            seconds = float(line.partition(",")[2])
+            step, seconds = (float(cell) for cell in line.split(","))
         except ValueError:  # the row that a kill cut short
             continue
         if seconds < last:
-            total += last
+            before += last
         last = seconds
-    return total + last
+        found.append((int(step), before + seconds))
+    return found
+
+
+def _learning_time(path: Path) -> float:
+    """Return the learning time of all processes (s)."""
+    times = learning_times(path)
+    return times[-1][1] if times else 0.0

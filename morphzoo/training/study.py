@@ -17,8 +17,11 @@ from morphzoo.files import PathLike
 from morphzoo.recipe import Recipe, read_recipe
 from morphzoo.training.curve import read_curve
 from morphzoo.training.pool import PlannedRun
+from morphzoo.training.progress import learning_times
 
 CURVE = "curve.csv"
+#: What a study can be drawn against -> the curve's column; minutes are those of learning.
+AXES = {"step": "step", "generation": "updates", "minute": ""}
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _FIXED = ("variant", "seed", "step")  # columns of every study's table
 
@@ -37,6 +40,8 @@ class Study:
         seeds: each variant is trained with every one.
         columns: what is shown -> column of the training curve.
         every: steps between two kept rows.
+        axes: rows of `AXES` that its figure is drawn against.
+        minutes: learning time after which a run's rows are left out; 0 for none.
     """
 
     name: str
@@ -46,6 +51,13 @@ class Study:
     seeds: list[int]
     columns: dict[str, str]
     every: int
+    axes: list[str] = dataclasses.field(default_factory=lambda: ["step"])
+    minutes: float = 0
+
+    @property
+    def kept(self) -> list[str]:
+        """Columns of the table of curves, besides variant, seed and step."""
+        return [*self.columns, *(axis for axis in self.axes if axis != "step")]
 
     def recipe(self, variant: str, seed: int) -> Recipe:
         """Return the recipe of one run.
@@ -86,13 +98,17 @@ class Series:
         variant: its name.
         seed: of the run.
         steps: int64[N], environment steps of the kept rows.
-        values: float64[N] for each of the study's columns; NaN where a row has none.
+        values: float64[N] for each of the study's columns and axes; NaN where a row has none.
     """
 
     variant: str
     seed: int
     steps: np.ndarray
     values: dict[str, np.ndarray]
+
+    def axis(self, name: str) -> np.ndarray:
+        """Return what an axis shows, float64[N]: a row of `AXES`."""
+        return self.steps.astype(np.float64) if name == "step" else self.values[name]
 
     def last(self, column: str) -> float:
         """Return a column's last number; NaN if there is none."""
@@ -112,9 +128,20 @@ def read_study(path: PathLike) -> Study:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"study '{path}' cannot be read as JSON: {error}") from error
     wanted = {"title", "base", "settings", "variants", "seeds", "columns", "every"}
-    if not isinstance(values, dict) or values.keys() != wanted:
+    if not isinstance(values, dict) or values.keys() - {"axes", "minutes"} != wanted:
         found = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(f"study '{path}': expected the keys {sorted(wanted)}, found {found}")
+        raise ValueError(
+            f"study '{path}': expected the keys {sorted(wanted)}, and axes and minutes where "
+            f"wanted, found {found}"
+        )
+    axes, minutes = values.get("axes", ["step"]), values.get("minutes", 0)
+    if not axes or not set(axes) <= AXES.keys() or set(axes) & values["columns"].keys():
+        raise ValueError(
+            f"study '{path}': axes are of {', '.join(AXES)}, and no column is called as one, "
+            f"found {axes}"
+        )
+    if minutes < 0:
+        raise ValueError(f"study '{path}': minutes must be 0 or more, found {minutes}")
     variants = values["variants"]
     if not variants or not values["seeds"] or not values["columns"] or values["every"] < 1:
         raise ValueError(
@@ -134,6 +161,8 @@ def read_study(path: PathLike) -> Study:
         values["seeds"],
         values["columns"],
         values["every"],
+        axes,
+        minutes,
     )
     for variant in variants:
         study.recipe(variant, values["seeds"][0])
@@ -163,6 +192,12 @@ def collect(study: Study, runs: Sequence[PlannedRun]) -> list[Series]:
         if not (run.folder / CURVE).is_file():
             continue
         curve = read_curve(run.folder / CURVE)
+        times = dict(learning_times(run.folder / "times.csv"))
+        minutes = [times.get(int(step), np.nan) / 60 for step in curve["step"]]
+        curve[AXES["minute"]] = np.array(minutes)
+        if study.minutes:
+            early = curve[AXES["minute"]] <= study.minutes
+            curve = {name: column[early] for name, column in curve.items()}
         known |= curve.keys()
         found.append(Series(*study.pairs[run.name], *_thinned(curve, study)))
     if found and (missing := set(study.columns.values()) - known):
@@ -179,7 +214,8 @@ def _thinned(
     ends = np.flatnonzero(np.diff(windows, append=windows[-1:] + 1)) if len(steps) else []
     starts = [0, *(end + 1 for end in ends[:-1])] if len(ends) else []
     columns = {}
-    for shown, name in study.columns.items():
+    wanted = {shown: study.columns.get(shown) or AXES[shown] for shown in study.kept}
+    for shown, name in wanted.items():
         column = curve.get(name, np.full(len(steps), np.nan))
         parts = [column[a : b + 1] for a, b in zip(starts, ends, strict=True)]
         known = [part[np.isfinite(part)] for part in parts]
