@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import (
     anatomy,
+    cartpole,
     contrastive,
     growth,
     populations,
@@ -29,6 +30,7 @@ PARTS = {
     "populations": (populations.run, 5),
     "contrastive": (contrastive.run, 15),
     "products": (products.run, 9),
+    "cartpole": (cartpole.run, 5),
     "stepping": (stepping.run, 5),
 }
 

@@ -76,6 +76,11 @@ def goals(document: dict[str, Any]) -> list[Goal]:
         found.append(Goal(what, rows[16]["cdist / ours"], 1.2))
         drawn = rows[16]["sampling / ours"]
         found.append(Goal("sampling, share of such a step", drawn, 0.05, False))
+    if "cartpole" in document:
+        runs = [run for run in document["cartpole"]["found"] if run["environments"] == 1]
+        solved = sum(run["return"] >= 475 and run["seconds_to_475"] is not None for run in runs)
+        what = f"PSSVF on CartPole, seeds of {len(runs)} at 475 within 180 s"
+        found.append(Goal(what, {"median": solved}, 4))
     return found
 
 
@@ -102,3 +107,10 @@ def spread(value: Spread) -> str:
 def table_row(*cells: Any) -> str:
     """Return a row of a table."""
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def table(head: str, lines: list[str]) -> str:
+    """Return rows under a head, whose cells are separated by " | "."""
+    columns = head.count("|") + 1
+    rule = "| " + " | ".join(["---"] * columns) + " |"
+    return "\n".join([f"| {head} |", rule, *lines])

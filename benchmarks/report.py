@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.goals import goals, spread, table_row
+from benchmarks.cartpole_report import cartpole_figure, cartpole_table
+from benchmarks.goals import goals, spread, table, table_row
 from morphzoo.markdown import fill
+from morphzoo.plots import save_png
 
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "speed.md", ROOT / "README.md"
+SEARCHES, CARTPOLE = ROOT / "docs" / "epvf.md", ROOT / "docs" / "cartpole.png"
 ELSEWHERE = Path(__file__).parent / "results-intel.json"  # of another machine, earlier
 CONTRIB = "sb3-contrib, 2 processes"
 
@@ -19,7 +22,7 @@ def tables(document: dict[str, Any]) -> dict[str, str]:
     """Return the tables of the page by the names of their places."""
     elsewhere = {g.what: g for g in goals(json.loads(ELSEWHERE.read_text(encoding="utf-8")))}
     lines = [goal.line(elsewhere.get(goal.what)) for goal in goals(document)]
-    found = {"goals": _table("figure | measured | wanted |  | on an Intel Xeon", lines)}
+    found = {"goals": table("figure | measured | wanted |  | on an Intel Xeon", lines)}
     if "stepping" in document:
         found["stepping"] = _stepping(document["stepping"]["found"])
     if "updates" in document:
@@ -50,7 +53,7 @@ def _stepping(rows: list[dict[str, Any]]) -> str:
         body = "Ant" if row["body"] == "ant" else f"{row['body']} legs"
         lines.append(table_row(body, row["rows"], row["threads"], rate, *cells))
     head = "body | rows | threads | steps/s | over bare | `SubprocVecEnv` | `DummyVecEnv` | "
-    return _table(head + "Gymnasium sync | Gymnasium async | EnvPool", lines)
+    return table(head + "Gymnasium sync | Gymnasium async | EnvPool", lines)
 
 
 def _updates(rows: list[dict[str, Any]]) -> str:
@@ -66,7 +69,7 @@ def _updates(rows: list[dict[str, Any]]) -> str:
     head = (
         "body | work | ours | round by round | PyTorch Geometric | MLP | ours, bfloat16 | floor | "
     )
-    return _table(head + "PyG / ours | ours / floor", lines)
+    return table(head + "PyG / ours | ours / floor", lines)
 
 
 def _anatomy(rows: list[dict[str, Any]]) -> str:
@@ -78,7 +81,7 @@ def _anatomy(rows: list[dict[str, Any]]) -> str:
         parts = (ms["update"], ms["products"], ms["elementwise"], rest, outside, ms["floor"])
         lines.append(table_row(f"{row['legs']} legs", *(f"{value:.1f}" for value in parts)))
     head = "body | update | products | element by element | cold memory, calls | "
-    return _table(head + "encoder, decoder, value | floor", lines)
+    return table(head + "encoder, decoder, value | floor", lines)
 
 
 def _training(rows: list[dict[str, Any]]) -> str:
@@ -91,7 +94,7 @@ def _training(rows: list[dict[str, Any]]) -> str:
         ratio = f"{row['ratios']['snowflake / plain']['median']:.2f}"
         lines.append(table_row(f"{row['legs']} legs", row["num_envs"], *rates, ratio, *peaks))
     head = "body | environments | Snowflake (steps/s) | plain | MLP | Snowflake / plain | "
-    return _table(head + "Snowflake (GiB) | plain | MLP", lines)
+    return table(head + "Snowflake (GiB) | plain | MLP", lines)
 
 
 def _growth(found: dict[str, Any]) -> str:
@@ -100,7 +103,7 @@ def _growth(found: dict[str, Any]) -> str:
     for name, of in (("simulation", "a step of 64 bodies"), ("update", "an update of 256")):
         cells = [f"{1e3 * found[name]['seconds'][n]['median']:.1f}" for n in legs]
         lines.append(table_row(f"{of} (ms)", *cells, f"{found[name]['exponent']['median']:.2f}"))
-    return _table("legs | " + " | ".join(legs) + " | exponent", lines)
+    return table("legs | " + " | ".join(legs) + " | exponent", lines)
 
 
 def _populations(found: dict[str, Any]) -> dict[str, str]:
@@ -115,8 +118,8 @@ def _populations(found: dict[str, Any]) -> dict[str, str]:
         rate = f"{found['policies_per_second'][name]['median']:.1f}"
         lines.append(table_row(of, rate, spread(over) if over else ""))
     return {
-        "physics": _table("policies | share of physics", shares),
-        "policies": _table("search | policies/s | ours over it", lines),
+        "physics": table("policies | share of physics", shares),
+        "policies": table("search | policies/s | ours over it", lines),
     }
 
 
@@ -128,7 +131,7 @@ def _contrastive(rows: list[dict[str, Any]]) -> str:
         share = f"{100 * row['ratios']['sampling / ours']['median']:.1f} %"
         lines.append(table_row(row["depth"], *ms, *over, share))
     head = "depth | ours (ms) | plain | with `torch.cdist` | plain / ours | "
-    return _table(head + "with `torch.cdist` / ours | sampling, of a step", lines)
+    return table(head + "with `torch.cdist` / ours | sampling, of a step", lines)
 
 
 def _products(rows: list[dict[str, Any]]) -> str:
@@ -139,7 +142,7 @@ def _products(rows: list[dict[str, Any]]) -> str:
         shape = " x ".join(str(n) for n in row["shape"])
         lines.append(table_row(shape, row["colors"], row["letters"], dense, *over))
     head = "matrix | colours | letters of a word | dense (µs) | gather / dense | bucket / dense | "
-    return _table(head + "mailman / dense", lines)
+    return table(head + "mailman / dense", lines)
 
 
 def _machines(document: dict[str, Any]) -> str:
@@ -152,23 +155,25 @@ def _machines(document: dict[str, Any]) -> str:
         lines.append(
             table_row(part, cores, load, kept["rounds"], f"Python {machine['python']}, {versions}")
         )
-    return _table("part | processor | load before | rounds | versions", lines)
+    return table("part | processor | load before | rounds | versions", lines)
 
 
 def summary_table(document: dict[str, Any]) -> str:
     """Return the README's table: the goals' medians alone."""
     lines = [table_row(goal.what, f"{goal.value['median']:.2f}") for goal in goals(document)]
-    return _table("figure | measured", lines)
+    return table("figure | measured", lines)
 
 
 def places(document: dict[str, Any]) -> dict[Path, dict[str, str]]:
     """Return the tables of each page, by the names of their places."""
     found = {PAGE: tables(document), README: {"speed": summary_table(document)}}
+    if "cartpole" in document:
+        found[SEARCHES] = {"cartpole": cartpole_table(document["cartpole"]["found"])}
     return found
 
 
 def write_pages(document: dict[str, Any]) -> None:
-    """Put the tables into their pages.
+    """Put the tables into their pages, and draw CartPole's figure.
 
     Raises:
         ValueError: A mark is missing.
@@ -176,16 +181,12 @@ def write_pages(document: dict[str, Any]) -> None:
     for path, tables_of_page in places(document).items():
         text = path.read_text(encoding="utf-8")
         path.write_text(filled(text, tables_of_page), encoding="utf-8")
+    if "cartpole" in document:
+        save_png(cartpole_figure(document["cartpole"]["found"]), CARTPOLE)
 
 
 def filled(text: str, places: dict[str, str]) -> str:
     """Return a page with tables between their markers, `<!-- name -->` and `<!-- /name -->`."""
-    for name, table in places.items():
-        text = fill(text, name, table)
+    for name, found in places.items():
+        text = fill(text, name, found)
     return text
-
-
-def _table(head: str, lines: list[str]) -> str:
-    columns = head.count("|") + 1
-    rule = "| " + " | ".join(["---"] * columns) + " |"
-    return "\n".join([f"| {head} |", rule, *lines])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from morphzoo.results import ACTIONS, RANDOM, EpisodeTable
 from morphzoo.tables import (
     body_name,
@@ -17,17 +19,20 @@ from morphzoo.tables import (
     whole,
 )
 
+_BODIES_ARE_ROWS = ("ant-velocity",)  # results of one page's worth of bodies, with intervals
 _FURTHER_RUN = re.compile(r"(-first|-long|-seed-\d+)+$")  # runs beside a bundled one
 
 
 def markdown_table(tables: Sequence[EpisodeTable]) -> str:
     """Return the scores as a Markdown table: a body a row, a policy and kind of actions a column.
 
-    NerveNet's published numbers are the first column, where there are any.
+    NerveNet's published numbers are the first column, where there are any. The return under the
+    unclipped cost is shown where it is another.
     """
     groups = grouped(tables)
     bodies = list(dict.fromkeys(table.body for table in tables))
-    cells = [{table.body: _markdown_cell(table) for table in group} for group in groups]
+    charged = any(not np.array_equal(t.returns_unclipped_cost, t.returns) for t in tables)
+    cells = [{table.body: _markdown_cell(table, charged) for table in group} for group in groups]
     heads = [f"{policy_name(group[0])}, {kind_of_actions(group[0])}" for group in groups]
     theirs = {
         t.body: f"{score.mean:.1f}"
@@ -41,16 +46,16 @@ def markdown_table(tables: Sequence[EpisodeTable]) -> str:
     rows += [[body_name(b), *(column.get(b, "") for column in cells)] for b in bodies]
     episodes = " or ".join(str(n) for n in sorted({table.episodes for table in tables}))
     seeds = min(int(table.seeds.min()) for table in tables)
-    return "\n".join(
-        [
-            ruled(rows),
-            "",
-            f"{episodes} episodes each, seeds from {seeds:,}. First line of a cell: mean return ± "
-            "standard deviation. Second: interquartile mean with its 95 % bootstrap interval. "
-            "Third: mean return if the control cost were charged on the action before clipping, "
-            "as the papers' code does; SB3 clips first.",
-        ]
+    below = (
+        f"{episodes} episodes each, seeds from {seeds:,}. First line of a cell: mean return ± "
+        "standard deviation. Second: interquartile mean with its 95 % bootstrap interval."
     )
+    if charged:
+        below += (
+            " Third: mean return if the control cost were charged on the action before clipping, "
+            "as the papers' code does; SB3 clips first."
+        )
+    return "\n".join([ruled(rows), "", below])
 
 
 def runs_table(tables: Sequence[EpisodeTable]) -> str:
@@ -75,7 +80,7 @@ def fill_readme(text: str, scores: Mapping[str, Sequence[EpisodeTable]]) -> str:
         scores: By the name of their results file. Those of `transfer` fill `transfer-table`, which
             holds every policy but further runs (other seeds, longer trainings), and `runs-table`,
             which holds the policies that have further runs, each with all of them. Those of any
-            other name fill `<name>-table`, a run a row.
+            other name fill `<name>-table`, a run a row, or a body a row.
 
     Raises:
         ValueError: A pair of markers such as `<!-- transfer-table -->`, `<!-- /transfer-table -->`
@@ -85,7 +90,8 @@ def fill_readme(text: str, scores: Mapping[str, Sequence[EpisodeTable]]) -> str:
         if name == "transfer":
             text = _fill_transfer(text, tables)
         else:
-            text = fill(text, f"{name}-table", runs_table(tables))
+            table = markdown_table if name in _BODIES_ARE_ROWS else runs_table
+            text = fill(text, f"{name}-table", table(tables))
     return text
 
 
@@ -114,11 +120,11 @@ def fill(text: str, name: str, table: str) -> str:
     return filled
 
 
-def _markdown_cell(table: EpisodeTable) -> str:
+def _markdown_cell(table: EpisodeTable, charged: bool) -> str:
     score, unclipped = table.estimate(), table.estimate("return_unclipped_cost")
     assert score is not None
     lines = [f"**{whole(score.mean)}** ± {whole(score.std)}", interval(score)]
-    if unclipped is not None and table.policy != RANDOM:
+    if charged and unclipped is not None and table.policy != RANDOM:
         lines.append(f"{whole(unclipped.mean)} unclipped")
     return "<br>".join(lines)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_STYLES = ("-", "--", ":")
 _AXIS_LABELS = {"step": STEPS, "generation": "generations", "minute": "minutes"}
 
 
@@ -64,7 +65,7 @@ def _number(value: float) -> str:
 
 
 def study_figure(study: Study, found: Sequence[Series]) -> Figure:
-    """Draw a study: a panel for each column and axis, a colour a variant.
+    """Draw a study: a panel for each column and axis, a colour a variant, dashed when they repeat.
 
     Thin lines are seeds, a thick one is their median. Columns that have one number a run are for
     the table alone.
@@ -86,14 +87,16 @@ def study_figure(study: Study, found: Sequence[Series]) -> Figure:
     panels = figure.subplots(*shape, squeeze=False)
     for axis, row in zip(study.axes, panels, strict=True):
         for axes, column in zip(row, columns, strict=True):
-            for variant, colour in zip(study.variants, LINES * len(study.variants), strict=False):
+            for number, variant in enumerate(study.variants):
+                row_of_colours, index = divmod(number, len(LINES))
+                colour, style = LINES[index], _STYLES[row_of_colours % len(_STYLES)]
                 runs = [one for one in found if one.variant == variant]
                 lines = [_known(one, column, axis) for one in runs]
                 for at, values in lines if len(lines) > 1 else []:
                     axes.plot(at, values, color=colour, lw=0.7, alpha=0.45)
                 if lines:
                     at, values = _median(lines)
-                    axes.plot(at, values, color=colour, lw=1.9, label=variant)
+                    axes.plot(at, values, style, color=colour, lw=1.9, label=variant)
             tidy(axes, column, "", _AXIS_LABELS[axis])
     for axes in panels.flat:
         if axes is not panels[0, -1]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import morphzoo  # noqa: F401
-from benchmarks import contrastive, populations
-from benchmarks.goals import Goal
+from benchmarks import cartpole, contrastive, populations
+from benchmarks.cartpole_report import cartpole_figure, cartpole_table
+from benchmarks.goals import Goal, goals
 from benchmarks.measuring import alternate, ratio, summary
 from benchmarks.networks import EdgeNetwork
 from benchmarks.stepping import Case, measure
@@ -138,6 +140,22 @@ def test_every_search_plays_one_generation_each_time():
     for _ in range(2):
         assert min(searches.ours(), searches.chromatic(), searches.plain()) > 0
         assert {m.num_timesteps for m in (searches.es, searches.ars, searches.linear)} == {64 * 5}
+
+
+def test_a_training_on_cartpole_notes_what_it_found(monkeypatch):
+    monkeypatch.setattr(cartpole, "EVERY", 100)
+    found = cartpole.train(2, 0, steps=300)
+    rows = np.array(found["rows"])
+    assert rows.shape[1] == 5 and (np.diff(rows[:, [0, 1, 4]], axis=0) > 0).all()
+    assert 8 <= found["return"] <= 500 and found["seconds_to_475"] is None
+    slower = {**found, "seed": 1, "seconds_to_475": 12.3, "return": 480.2}
+    table = cartpole_table([found, slower])
+    assert table.splitlines()[-1].endswith(f"{found['return_last']:.0f} | never, 12 |")
+    labels = [line.get_label() for line in cartpole_figure([found, slower]).axes[0].lines]
+    assert labels == ["2 environments"]
+    runs = [{**slower, "environments": 1}] * 4 + [{**found, "environments": 1}]
+    (goal,) = goals({"cartpole": {"found": runs}})
+    assert goal.value["median"] == 4 and goal.reached
 
 
 @pytest.mark.parametrize("body", ["6", "ant"])

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from morphzoo.curves import STEPS
 from morphzoo.study_report import study_figure, study_table, write_pages
 from morphzoo.training import study as studies
 from morphzoo.training.fleet import train_runs
 from morphzoo.training.pool import PlannedRun
+from morphzoo.training.progress import learning_times
 
 ROOT = Path(__file__).parents[1]
 KEPT = sorted((ROOT / "studies").glob("*.json"))
@@ -70,6 +72,10 @@ def test_a_variant_may_be_another_recipe(tmp_path):
         ({"base": "no-such-recipe"}, "no recipe 'no-such-recipe'"),
         ({"settings": {"steps": -1}}, "steps"),
         ({"more": 1}, "expected the keys"),
+        ({"axes": []}, "axes are of step, generation, minute"),
+        ({"axes": ["step", "parsec"]}, "axes are of"),
+        ({"axes": ["minute"], "columns": {"minute": "value_loss"}}, "no column is called as one"),
+        ({"minutes": -1}, "minutes must be 0 or more"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_it_is(tmp_path, changes, message):
@@ -105,6 +111,44 @@ def test_curves_are_thinned_by_hand(tmp_path):
     assert (back.variant, back.seed, back.steps.tolist()) == ("as-it-is", 3, [8, 16, 36])
     for column, values in found.values.items():
         np.testing.assert_array_equal(back.values[column], values)
+
+
+def test_minutes_are_those_of_learning_over_all_processes_and_end_a_table(tmp_path):
+    """The second process goes on at 8 and counts from 0: what the first had after that is lost."""
+    study = studies.read_study(
+        written(tmp_path, every=1, axes=["minute", "generation"], minutes=3.5)
+    )
+    folder = tmp_path / "rate-seed0"
+    folder.mkdir()
+    (folder / "curve.csv").write_text(
+        "step,updates,value_loss,morphzoo/Swimmer-v5:mean\n4,1,1.0,\n8,2,2.0,\n12,3,3.0,\n16,4,4.0,\n"
+    )
+    (folder / "times.csv").write_text("step,seconds\n4,60\n8,90\n12,120\n12,30\n16,120\n20")
+    assert learning_times(folder / "times.csv") == [
+        (4, 60), (8, 90), (12, 120), (12, 150), (16, 240),
+    ]  # fmt: skip
+    (found,) = studies.collect(study, study.runs(tmp_path))
+    assert study.kept == ["loss", "mean", "minute", "generation"]
+    assert found.steps.tolist() == [4, 8, 12]  # 16 came after 4 minutes
+    assert found.axis("minute").tolist() == [1.0, 1.5, 2.5]
+    assert found.axis("generation").tolist() == [1, 2, 3]
+    assert found.axis("step").tolist() == [4, 8, 12]
+    path = tmp_path / "kept.csv"
+    path.write_text(studies.write_series([found], study.kept))
+    (back,) = studies.read_series(path)
+    assert back.axis("minute").tolist() == [1.0, 1.5, 2.5]
+    assert learning_times(tmp_path / "none.csv") == []
+
+
+def test_a_figure_has_a_row_of_panels_for_each_axis(tmp_path):
+    study = studies.read_study(written(tmp_path, axes=["step", "generation"]))
+    found = series("rate", 0, 1, 5)
+    found.values["generation"] = np.array([3.0, 9.0])
+    panels = study_figure(study, [found]).axes
+    assert [panel.get_xlabel() for panel in panels] == [STEPS] * 2 + ["generations"] * 2
+    lines = [panel.get_lines()[0].get_xdata().tolist() for panel in panels]
+    assert lines == [[32e-6, 64e-6]] * 2 + [[3.0, 9.0]] * 2
+    assert [panel.get_legend() is None for panel in panels] == [True, False, True, True]
 
 
 def test_a_column_that_no_curve_has_is_an_error(tmp_path):
