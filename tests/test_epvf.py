@@ -17,7 +17,8 @@ from stable_baselines3.common.logger import configure
 
 from morphzoo import zoo
 from morphzoo.algorithms import ALGORITHMS
-from morphzoo.algorithms.epvf import EPVF, PAPER
+from morphzoo.algorithms.epvf import EPVF
+from morphzoo.algorithms.epvf_presets import PAPER
 from morphzoo.algorithms.es import ES
 from morphzoo.algorithms.features import (
     FEATURES,
@@ -198,11 +199,7 @@ def test_a_critic_that_begins_as_zero_knows_nothing() -> None:
 
 def test_one_step_of_a_linear_critic_from_zero_is_an_evolution_strategy() -> None:
     """Two paths to one direction: the critic's gradient, and the ES estimate that is logged."""
-    model = EPVF(
-        "MlpPolicy", ant(), target="standard", scale_inputs="none", n_critic_steps=1,
-        critic_kwargs={"net_arch": [], "zero": True}, critic_optimizer="sgd", n_policy_steps=0,
-        **SMALL,
-    ).learn(1)  # fmt: skip
+    model = EPVF("MlpPolicy", ant(), target="standard", scale_inputs="none", **SMALL).learn(1)
     assert model.logger.name_to_value["train/gradient_cosine"] == pytest.approx(1, abs=1e-5)
 
 

@@ -58,9 +58,7 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
         _discard(model, returned)
     log_losses(model, int(np.count_nonzero(~returned)))
     returns = torch.as_tensor(episodes.returns, device=model.device)
-    states = [torch.as_tensor(batch.states) for batch in played if batch is not None]
-    met = torch.cat([torch.empty(0, model.policy.sizes[0]), *states]).to(model.device)
-    generation = Generation(bank.thetas, noise, returns, states=met)
+    generation = Generation(bank.thetas, noise, returns, states=_states(model, played))
     if not learnable:
         return generation.only(torch.zeros_like(returns, dtype=torch.bool), model.num_policies)
     for batch in filter(None, played):
@@ -72,6 +70,12 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
         generation = model._only(generation, torch.as_tensor(kept, device=model.device))
     model.current = model.centres.best(generation)
     return generation
+
+
+def _states(model: Any, played: list[Played | None]) -> torch.Tensor:
+    """Return the observations that batches have brought, float32[T, O]."""
+    states = [torch.as_tensor(batch.states) for batch in played if batch is not None]
+    return torch.cat([torch.empty(0, model.policy.sizes[0]), *states]).to(model.device)
 
 
 def joined(played: list[Played | None], parts: list[slice]) -> tuple[Episodes, np.ndarray]:

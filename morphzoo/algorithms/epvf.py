@@ -10,35 +10,12 @@ from stable_baselines3.common.policies import BasePolicy
 from morphzoo.algorithms.centres import OPTIMIZERS, Generation
 from morphzoo.algorithms.critic_checks import check_critic
 from morphzoo.algorithms.critic_log import log_cosine, log_explained, log_shift
+from morphzoo.algorithms.epvf_presets import OURS, PAPER
 from morphzoo.algorithms.policy_critic import PolicyCritic
 from morphzoo.algorithms.policy_replay import PolicyReplay
 from morphzoo.algorithms.population import PopulationAlgorithm
-from morphzoo.algorithms.schedules import ExponentialSchedule
 from morphzoo.algorithms.streams import BATCHES, CRITIC
 from morphzoo.algorithms.targets import TARGETS
-
-#: What the paper prints of its best set-up; M = N = |D| is the number of environments (4,096).
-PAPER: dict[str, Any] = {
-    "learning_rate": ExponentialSchedule(1e-3, 1e-7),
-    "target": "none",
-    "scale_inputs": "none",
-    "noise": "uniform",
-    "noise_scale": 0.3,
-    "noise_relative": True,
-    "antithetic": False,
-    "weight_clip": 0.1,
-}
-#: What we take where a keyword is not given: reasoned, and not yet searched for.
-OURS: dict[str, Any] = {
-    "learning_rate": 2e-3,
-    "target": "rank",
-    "scale_inputs": "standard",
-    "noise": "gaussian",
-    "noise_scale": 0.05,
-    "noise_relative": False,
-    "antithetic": True,
-    "weight_clip": 0.0,
-}
 
 
 class EPVF(PopulationAlgorithm):
@@ -56,14 +33,16 @@ class EPVF(PopulationAlgorithm):
         (2025), Algorithm 1 and section 3. Its code was not published.
     Differs: `paper=True` takes what the paper prints: uniform noise of 0.3 |w|, parameters clipped
         to +-0.1, the policy's rate falling from 1e-3 to 1e-7, D and batches of one generation,
-        plain returns as target. What it does not print is ours in either case: a 256-256 ReLU
-        critic, K = L = 10, Adam, and torch's first values, clipped.
+        plain returns as target; what it does not print is ours: a 256-256 ReLU critic, K = L = 10,
+        Adam, and torch's first values, clipped. Without it the critic is linear, begins as zero in
+        each generation and takes one step, after which its gradient is the estimate of `ES`:
+        nothing that was tried learned faster (docs/epvf.md).
 
     Args:
         policy: as for `PopulationAlgorithm`.
         env: likewise.
-        learning_rate: of the policy; by default `OURS` or `PAPER`, as `paper` says. So also for
-            `target`, `scale_inputs` and the keywords of noise and clip; one that is given counts.
+        learning_rate: of the policy; by default `OURS` or `PAPER`, as `paper` says. So also for all
+            that stand there; a keyword that is given counts.
         paper: take the paper's settings where nothing is given.
         batch_size: N; by default M.
         buffer_size: policies in D; by default M, so that all are of the newest generation.
@@ -111,18 +90,18 @@ class EPVF(PopulationAlgorithm):
         paper: bool = False,
         batch_size: int | None = None,
         buffer_size: int | None = None,
-        n_critic_steps: int = 10,
-        n_policy_steps: int = 10,
+        n_critic_steps: int | None = None,
+        n_policy_steps: int | None = None,
         target: str | None = None,
-        target_over: str = "buffer",
+        target_over: str | None = None,
         features: str = "theta",
         features_kwargs: dict[str, dict[str, Any]] | None = None,
         critic_kwargs: dict[str, Any] | None = None,
-        critic_optimizer: str = "adam",
+        critic_optimizer: str | None = None,
         critic_learning_rate: float = 1e-3,
         critic_weight_decay: float = 0.0,
         scale_inputs: str | None = None,
-        reset_critic: bool = False,
+        reset_critic: bool | None = None,
         held_out: float = 0.0,
         max_shift: float = 0.0,
         _init_setup_model: bool = True,
@@ -131,22 +110,28 @@ class EPVF(PopulationAlgorithm):
         asked = {
             "learning_rate": learning_rate,
             "target": target,
+            "target_over": target_over,
             "scale_inputs": scale_inputs,
+            "n_critic_steps": n_critic_steps,
+            "n_policy_steps": n_policy_steps,
+            "critic_kwargs": critic_kwargs,
+            "critic_optimizer": critic_optimizer,
+            "reset_critic": reset_critic,
         }
         given = {key: value for key, value in asked.items() if value is not None}
         settings = {**(PAPER if paper else OURS), **given, **shared}
-        self.target = settings.pop("target")
-        self.scale_inputs = settings.pop("scale_inputs")
-        self.target_over = target_over
-        self.n_critic_steps = n_critic_steps
-        self.n_policy_steps = n_policy_steps
+        self.target: str = settings.pop("target")
+        self.target_over: str = settings.pop("target_over")
+        self.scale_inputs: str = settings.pop("scale_inputs")
+        self.n_critic_steps: int = settings.pop("n_critic_steps")
+        self.n_policy_steps: int = settings.pop("n_policy_steps")
+        self.critic_kwargs: dict[str, Any] = settings.pop("critic_kwargs")
+        self.critic_optimizer_name: str = settings.pop("critic_optimizer")
+        self.reset_critic: bool = settings.pop("reset_critic")
         self.features = features
         self.features_kwargs = features_kwargs or {}
-        self.critic_kwargs = critic_kwargs or {}
-        self.critic_optimizer_name = critic_optimizer
         self.critic_learning_rate = critic_learning_rate
         self.critic_weight_decay = critic_weight_decay
-        self.reset_critic = reset_critic
         self.held_out = held_out
         self.max_shift = max_shift
         super().__init__(policy, env, _init_setup_model=False, **settings)

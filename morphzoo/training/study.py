@@ -127,6 +127,27 @@ def read_study(path: PathLike) -> Study:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"study '{path}' cannot be read as JSON: {error}") from error
+    axes, minutes = _check(path, values)
+    variants = values["variants"]
+    base = _base(values["base"]).override(values["settings"])
+    study = Study(
+        path.stem,
+        values["title"],
+        base,
+        variants,
+        values["seeds"],
+        values["columns"],
+        values["every"],
+        axes,
+        minutes,
+    )
+    for variant in variants:
+        study.recipe(variant, values["seeds"][0])
+    return study
+
+
+def _check(path: Path, values: Any) -> tuple[list[str], float]:
+    """Refuse what is no study, or return its axes and minutes."""
     wanted = {"title", "base", "settings", "variants", "seeds", "columns", "every"}
     if not isinstance(values, dict) or values.keys() - {"axes", "minutes"} != wanted:
         found = sorted(values) if isinstance(values, dict) else type(values).__name__
@@ -152,21 +173,7 @@ def read_study(path: PathLike) -> Study:
             raise ValueError(
                 f"study '{path}': variant '{name}' names a folder: small letters, digits, '.', '-'"
             )
-    base = _base(values["base"]).override(values["settings"])
-    study = Study(
-        path.stem,
-        values["title"],
-        base,
-        variants,
-        values["seeds"],
-        values["columns"],
-        values["every"],
-        axes,
-        minutes,
-    )
-    for variant in variants:
-        study.recipe(variant, values["seeds"][0])
-    return study
+    return axes, minutes
 
 
 def _base(given: Any) -> Recipe:
