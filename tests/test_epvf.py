@@ -396,6 +396,7 @@ def test_pssvf_has_the_settings_of_cartpole() -> None:
             {"features": "visited", "features_kwargs": {"visited": {"num_states": 0}}},
             "num_states",
         ),
+        ({"features": "theta+visited", "reset_critic": False}, "reset_critic=True"),
         ({"target_over": "life"}, "target_over"),
         ({"critic_optimizer": "newton"}, "critic_optimizer"),
         ({"critic_kwargs": {"net_arch": [0]}}, "net_arch"),

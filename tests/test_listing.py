@@ -46,7 +46,10 @@ FAR = [
 @pytest.mark.parametrize(
     ("filters", "names"),
     [
-        ({"policy": "mlp"}, ["mlp-centipede-20", "mlp-centipede-6", "mlp-walker2d"]),
+        (
+            {"policy": "mlp"},
+            ["mlp-ant-velocity", "mlp-centipede-20", "mlp-centipede-6", "mlp-walker2d"],
+        ),
         ({"policy": "nervenet", "env": "Centipede"}, []),
         (
             {"policy": "nervenet", "sources": ["bundled", "hub"]},

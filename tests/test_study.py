@@ -49,6 +49,15 @@ def test_runs_are_variants_times_seeds(tmp_path):
     assert runs[3].folder == tmp_path / "runs/rate-seed3"
 
 
+def test_a_variant_may_have_seeds_of_its_own(tmp_path):
+    variants = {"ppo": {}, "rate": {"learning_rate": 0.1, "seeds": [7]}}
+    study = studies.read_study(written(tmp_path, variants=variants))
+    assert list(study.pairs) == ["ppo-seed0", "ppo-seed3", "rate-seed7"]
+    made = study.runs(tmp_path)[-1].recipe
+    assert (made.seed, made.algorithm_kwargs["learning_rate"]) == (7, 0.1)
+    assert "`seeds` [7]" in study_table(study, [])
+
+
 def test_a_variant_may_be_another_recipe(tmp_path):
     other = {"recipe": {"env": "morphzoo/Swimmer-v5", "policy": "deterministic", "algorithm": "es"}}
     study = studies.read_study(
@@ -238,8 +247,7 @@ def test_every_run_is_checked_before_the_first_starts(tmp_path):
 def test_kept_studies_are_whole_and_their_pages_up_to_date(path):
     study = studies.read_study(path)
     found = studies.read_series(path.with_suffix(".csv"))
-    planned = {(variant, seed) for variant in study.variants for seed in study.seeds}
-    assert {(one.variant, one.seed) for one in found} == planned
+    assert {(one.variant, one.seed) for one in found} == set(study.pairs.values())
     mark = f"study-{study.name}"
     pages = [page.read_text() for page in sorted((ROOT / "docs").glob("*.md"))]
     (page,) = [page for page in pages if f"<!-- {mark} -->" in page]

@@ -35,6 +35,11 @@ def check_critic(model: Any) -> None:
             raise ValueError(f"{name}: expected one of {list(known)}, found {value!r}")
     if model.scale_inputs == "clip" and not model.weight_clip:
         raise ValueError("scale_inputs='clip' divides by weight_clip, which is 0")
+    if "visited" in model.features.split("+") and not model.reset_critic:
+        raise ValueError(
+            "features='visited' are of other states in each generation, which a critic that is "
+            "kept would not notice: give reset_critic=True"
+        )
     at_least(model, 1, "batch_size", "buffer_size", "n_critic_steps")
     at_least(model, 0, "n_policy_steps", "critic_learning_rate", "critic_weight_decay")
     at_least(model, 0, "max_shift")

@@ -36,8 +36,8 @@ class Study:
         base: the recipe that variants change.
         variants: name -> changes, as for `Recipe.override`; none for the recipe as it is. A
             variant that is another recipe altogether gives that as `recipe`: its fields, or the
-            name of a bundled one.
-        seeds: each variant is trained with every one.
+            name of a bundled one; one that has seeds of its own gives them as `seeds`.
+        seeds: each other variant is trained with every one.
         columns: what is shown -> column of the training curve.
         every: steps between two kept rows.
         axes: rows of `AXES` that its figure is drawn against.
@@ -65,7 +65,7 @@ class Study:
         Raises:
             ValueError: a change is refused; the message names the variant.
         """
-        changes = dict(self.variants[variant])
+        changes = {key: value for key, value in self.variants[variant].items() if key != "seeds"}
         try:
             base = _base(changes.pop("recipe")) if "recipe" in changes else self.base
             return base.override({**changes, "seed": seed})
@@ -87,7 +87,11 @@ class Study:
     @property
     def pairs(self) -> dict[str, tuple[str, int]]:
         """Name of each run -> its variant and seed."""
-        return {f"{v}-seed{s}": (v, s) for v in self.variants for s in self.seeds}
+        return {
+            f"{variant}-seed{seed}": (variant, seed)
+            for variant, changes in self.variants.items()
+            for seed in changes.get("seeds", self.seeds)
+        }
 
 
 @dataclasses.dataclass(frozen=True)
