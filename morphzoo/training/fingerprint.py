@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from morphzoo.training.state import read_state
@@ -60,15 +61,21 @@ def opening(name: str) -> dict[str, list[float]]:
         name: Bundled recipe, or a recipe file.
 
     Returns:
-        "rewards", "values" and "log_probs", one number a step.
+        "rewards", "values" and "log_probs", one number a step; of a search "actions" and
+        "observations" of its first policies.
 
     Raises:
         ValueError: As `read_recipe` and `build_model`.
     """
+    from morphzoo.algorithms.population import PopulationAlgorithm
     from morphzoo.recipe import read_recipe
     from morphzoo.training.model import build_model
 
     recipe = read_recipe(name)
+    if "n_steps" not in recipe.algorithm_kwargs:
+        model = build_model(recipe)
+        assert isinstance(model, PopulationAlgorithm)
+        return _search_opening(model)
     sizes = {"n_steps": OPENING, "batch_size": OPENING * recipe.n_envs}
     model = build_model(recipe.override(sizes))
     try:
@@ -81,6 +88,22 @@ def opening(name: str) -> dict[str, list[float]]:
         key: [float(mean) for mean in getattr(buffer, key).astype(float).mean(1)]
         for key in ("rewards", "values", "log_probs")
     }
+
+
+def _search_opening(model: Any) -> dict[str, list[float]]:
+    """Return the means over the first batch of a search's first generation, step by step."""
+    bank, _, seeds = model._draw()
+    bank, found = bank.take(slice(model.rows.num)), {"actions": [], "observations": []}
+    observations = model.rows.begin(seeds[: len(bank)])
+    try:
+        for _ in range(OPENING):
+            actions = bank.act(observations)
+            observations = model.rows.step(np.arange(len(bank)), actions)[0]
+            for key, values in (("actions", actions), ("observations", observations)):
+                found[key].append(float(values.astype(float).mean()))
+    finally:
+        model.env.close()
+    return found
 
 
 def reproduce(name: str, out: str | os.PathLike[str], steps: int = STEPS) -> dict[str, Any]:
