@@ -52,6 +52,8 @@ def _print_table(entries: Sequence[Entry]) -> None:
     from morphzoo.tables import terminal, whole
 
     console = terminal()
+    if not console.is_terminal:  # a file or a pipe has no margin to fold at
+        console.width = max(console.width, 160)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold cyan")
     for name, side in _COLUMNS.items():
         table.add_column(name, justify=side, no_wrap=name != "name", overflow="fold")
