@@ -12,9 +12,8 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from morphzoo.actors import torch_threads
+from morphzoo.algorithms.evaluation import play_unperturbed
 from morphzoo.algorithms.pssvf import PSSVF
-from morphzoo.algorithms.rollouts import Episodes, play
-from morphzoo.policies.bank import PolicyBank
 
 ENVIRONMENTS = (1, 2, 4, 8, 16)
 STEPS, SECONDS = 60_000, 180.0
@@ -54,12 +53,7 @@ class Watch(BaseCallback):
 
 def unperturbed(model: Any, episodes: int, seed: int) -> float:
     """Return the mean return of a model's policy without noise."""
-    model.policy.set_training_mode(False)
-    thetas = model.policy.theta.detach().expand(episodes, -1).contiguous()
-    seeds = np.arange(seed, seed + episodes)
-    played = play(model.rows, PolicyBank(model.policy, thetas), seeds)
-    assert isinstance(played, Episodes)
-    return float(played.returns.mean())
+    return float(play_unperturbed(model, np.arange(seed, seed + episodes)).returns.mean())
 
 
 def train(num_envs: int, seed: int, steps: int = STEPS) -> dict[str, Any]:

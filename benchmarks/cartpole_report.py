@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.goals import table, table_row
+from benchmarks.goals import table
 from morphzoo.curves import LINES, STEPS, tidy
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def cartpole_table(runs: list[dict[str, Any]]) -> str:
         last = ", ".join(f"{run['return_last']:.0f}" for run in own)
         times = [run["seconds_to_475"] for run in own]
         seconds = ", ".join("never" if time is None else f"{time:.0f}" for time in times)
-        lines.append(table_row(num, returns, last, seconds))
+        lines.append((num, returns, last, seconds))
     return table("environments | best policy, each seed | last policy | seconds to 475", lines)
 
 

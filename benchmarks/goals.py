@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from morphzoo.tables import ruled
 
 Spread = dict[str, float]
 
@@ -31,12 +33,12 @@ class Goal:
         median = self.value["median"]
         return median >= self.bound if self.at_least else median <= self.bound
 
-    def line(self, elsewhere: Goal | None = None) -> str:
-        """The goal as a row of a table, with what was measured on another machine."""
+    def line(self, elsewhere: Goal | None = None) -> tuple[str, ...]:
+        """The goal as the cells of a table's row, with what was measured on another machine."""
         sign = "&ge;" if self.at_least else "&le;"
         verdict = "reached" if self.reached else "**missed**"
         other = spread(elsewhere.value) if elsewhere else ""
-        return table_row(self.what, spread(self.value), f"{sign} {self.bound:g}", verdict, other)
+        return (self.what, spread(self.value), f"{sign} {self.bound:g}", verdict, other)
 
 
 def goals(document: dict[str, Any]) -> list[Goal]:
@@ -109,13 +111,6 @@ def spread(value: Spread) -> str:
     return f"{value['median']:.2f} ({value['lower_quartile']:.2f} to {value['upper_quartile']:.2f})"
 
 
-def table_row(*cells: Any) -> str:
-    """Return a row of a table."""
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def table(head: str, lines: list[str]) -> str:
-    """Return rows under a head, whose cells are separated by " | "."""
-    columns = head.count("|") + 1
-    rule = "| " + " | ".join(["---"] * columns) + " |"
-    return "\n".join([f"| {head} |", rule, *lines])
+def table(head: str, rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows of cells under a head, whose cells are separated by " | "."""
+    return ruled([head.split(" | "), *([str(cell) for cell in row] for row in rows)])

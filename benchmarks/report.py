@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cartpole_report import cartpole_figure, cartpole_table
-from benchmarks.goals import goals, spread, table, table_row
+from benchmarks.goals import goals, spread, table
 from morphzoo.markdown import fill
 from morphzoo.plots import save_png
 
@@ -51,7 +51,7 @@ def _stepping(rows: list[dict[str, Any]]) -> str:
         cells = [f"{ratios[name]:.2f}" if name in ratios else "" for name in others]
         rate = f"{row['steps_per_second']['complete']['median']:,.0f}"
         body = "Ant" if row["body"] == "ant" else f"{row['body']} legs"
-        lines.append(table_row(body, row["rows"], row["threads"], rate, *cells))
+        lines.append((body, row["rows"], row["threads"], rate, *cells))
     head = "body | rows | threads | steps/s | over bare | `SubprocVecEnv` | `DummyVecEnv` | "
     return table(head + "Gymnasium sync | Gymnasium async | EnvPool", lines)
 
@@ -65,7 +65,7 @@ def _updates(rows: list[dict[str, Any]]) -> str:
         floor = row["ratios"].get("fused / floor")
         ratios = [f"{row['ratios']['geometric / fused']['median']:.2f}"]
         ratios.append(f"{floor['median']:.2f}" if floor else "")
-        lines.append(table_row(f"{row['legs']} legs", row["work"], *cells, *ratios))
+        lines.append((f"{row['legs']} legs", row["work"], *cells, *ratios))
     head = (
         "body | work | ours | round by round | PyTorch Geometric | MLP | ours, bfloat16 | floor | "
     )
@@ -79,7 +79,7 @@ def _anatomy(rows: list[dict[str, Any]]) -> str:
         rest = ms["rounds"] - ms["products"] - ms["elementwise"]
         outside = ms["update"] - ms["rounds"]
         parts = (ms["update"], ms["products"], ms["elementwise"], rest, outside, ms["floor"])
-        lines.append(table_row(f"{row['legs']} legs", *(f"{value:.1f}" for value in parts)))
+        lines.append((f"{row['legs']} legs", *(f"{value:.1f}" for value in parts)))
     head = "body | update | products | element by element | cold memory, calls | "
     return table(head + "encoder, decoder, value | floor", lines)
 
@@ -92,7 +92,7 @@ def _training(rows: list[dict[str, Any]]) -> str:
         ]
         peaks = [f"{row['peak_gib'][n]:.2f}" for n in ("snowflake", "plain", "mlp")]
         ratio = f"{row['ratios']['snowflake / plain']['median']:.2f}"
-        lines.append(table_row(f"{row['legs']} legs", row["num_envs"], *rates, ratio, *peaks))
+        lines.append((f"{row['legs']} legs", row["num_envs"], *rates, ratio, *peaks))
     head = "body | environments | Snowflake (steps/s) | plain | MLP | Snowflake / plain | "
     return table(head + "Snowflake (GiB) | plain | MLP", lines)
 
@@ -102,12 +102,12 @@ def _growth(found: dict[str, Any]) -> str:
     lines = []
     for name, of in (("simulation", "a step of 64 bodies"), ("update", "an update of 256")):
         cells = [f"{1e3 * found[name]['seconds'][n]['median']:.1f}" for n in legs]
-        lines.append(table_row(f"{of} (ms)", *cells, f"{found[name]['exponent']['median']:.2f}"))
+        lines.append((f"{of} (ms)", *cells, f"{found[name]['exponent']['median']:.2f}"))
     return table("legs | " + " | ".join(legs) + " | exponent", lines)
 
 
 def _populations(found: dict[str, Any]) -> dict[str, str]:
-    shares = [table_row(f"{int(num):,}", spread(share)) for num, share in found["physics"].items()]
+    shares = [(f"{int(num):,}", spread(share)) for num, share in found["physics"].items()]
     lines = []
     for name, of in (
         ("ours", "`ES` on 64 rows"),
@@ -116,7 +116,7 @@ def _populations(found: dict[str, Any]) -> dict[str, str]:
     ):
         over = found["ratios"].get(f"ours / {name}")
         rate = f"{found['policies_per_second'][name]['median']:.1f}"
-        lines.append(table_row(of, rate, spread(over) if over else ""))
+        lines.append((of, rate, spread(over) if over else ""))
     return {
         "physics": table("policies | share of physics", shares),
         "policies": table("search | policies/s | ours over it", lines),
@@ -129,7 +129,7 @@ def _contrastive(rows: list[dict[str, Any]]) -> str:
         ms = [f"{1e3 * row['seconds'][n]['median']:.1f}" for n in ("ours", "plain", "cdist")]
         over = [spread(row["ratios"][f"{n} / ours"]) for n in ("plain", "cdist")]
         share = f"{100 * row['ratios']['sampling / ours']['median']:.1f} %"
-        lines.append(table_row(row["depth"], *ms, *over, share))
+        lines.append((row["depth"], *ms, *over, share))
     head = "depth | ours (ms) | plain | with `torch.cdist` | plain / ours | "
     return table(head + "with `torch.cdist` / ours | sampling, of a step", lines)
 
@@ -140,7 +140,7 @@ def _products(rows: list[dict[str, Any]]) -> str:
         over = [f"{row['over_dense'][n]['median']:.1f}" for n in ("gather", "bucket", "mailman")]
         dense = f"{1e6 * row['seconds']['dense']['median']:.1f}"
         shape = " x ".join(str(n) for n in row["shape"])
-        lines.append(table_row(shape, row["colors"], row["letters"], dense, *over))
+        lines.append((shape, row["colors"], row["letters"], dense, *over))
     head = "matrix | colours | letters of a word | dense (µs) | gather / dense | bucket / dense | "
     return table(head + "mailman / dense", lines)
 
@@ -152,15 +152,13 @@ def _machines(document: dict[str, Any]) -> str:
         versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
         cores = f"{machine['processor']}, {machine['cores']} cores"
         load = f"{machine['load_before']:.2f}"
-        lines.append(
-            table_row(part, cores, load, kept["rounds"], f"Python {machine['python']}, {versions}")
-        )
+        lines.append((part, cores, load, kept["rounds"], f"Python {machine['python']}, {versions}"))
     return table("part | processor | load before | rounds | versions", lines)
 
 
 def summary_table(document: dict[str, Any]) -> str:
     """Return the README's table: the goals' medians alone."""
-    lines = [table_row(goal.what, f"{goal.value['median']:.2f}") for goal in goals(document)]
+    lines = [(goal.what, f"{goal.value['median']:.2f}") for goal in goals(document)]
     return table("figure | measured", lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
+from morphzoo.algorithms.centres import Generation
 from morphzoo.algorithms.es import ES
 from morphzoo.algorithms.gradients import antithetic, forward_difference, top_directions
 from morphzoo.algorithms.perturbations import Perturbation
@@ -39,6 +41,39 @@ def test_widths_by_hand() -> None:
     torch.testing.assert_close(floored.width(THETA), torch.tensor([0.15, 0.12, 0.12]))
 
 
+def test_the_width_moves_in_a_straight_line() -> None:
+    falling = Perturbation("uniform", scale=0.3, relative=True, scale_end=0.1)
+    torch.testing.assert_close(falling.width(THETA), torch.tensor([0.15, 0.06, 0.0]))
+    torch.testing.assert_close(falling.at(0.5).width(THETA), torch.tensor([0.1, 0.04, 0.0]))
+    torch.testing.assert_close(falling.at(1).std(THETA[:1]), torch.tensor([0.05]) / math.sqrt(3))
+    rising = Perturbation(scale=0.1, scale_end=0.2).at(0.25)
+    torch.testing.assert_close(rising.width(THETA), torch.full((3,), 0.125))
+    assert Perturbation(scale=0.1).at(0.7).scale_now == 0.1
+
+
+def test_a_training_ends_with_the_noise_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten generations of 400 steps: the k-th (from 0) has passed k tenths."""
+    scales, spreads, train = [], [], ES._train
+
+    def watched(self: ES, generation: Generation) -> None:
+        scales.append(self.perturbation.scale_now)
+        spreads.append(float(generation.noise.std()))
+        train(self, generation)
+
+    monkeypatch.setattr(ES, "_train", watched)
+    model = toy(population_size=200, noise_scale_end=0.12)
+    model.learn(4000)
+    np.testing.assert_allclose(scales, 0.02 + 0.01 * np.arange(10))
+    np.testing.assert_allclose(spreads, scales, rtol=0.25)
+    model.save(tmp_path / "model.zip")
+    scales.clear()
+    loaded = ES.load(tmp_path / "model.zip", env=model.get_env())
+    loaded.learn(4000, reset_num_timesteps=False)  # stands at half of 8,000 steps
+    np.testing.assert_allclose(scales, 0.07 + 0.005 * np.arange(10))
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "uniform"])
 def test_noise_has_the_deviation_that_is_told_and_zero_weights_stay(kind: str) -> None:
     perturbation = Perturbation(kind, scale=0.3, relative=True)
@@ -63,6 +98,7 @@ def test_noise_is_clipped_itself_and_mirrored() -> None:
         ({"kind": "pink"}, "gaussian"),
         ({"scale": 0.0}, "above 0"),
         ({"scale": math.nan}, "above 0"),
+        ({"scale_end": 0.0}, "noise_scale_end must be above 0"),
         ({"floor": -1.0}, "noise_floor"),
         ({"clip": -1.0}, "noise_clip"),
     ],

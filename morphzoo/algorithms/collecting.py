@@ -34,6 +34,7 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
     if model.players is None:
         raise ValueError("there is no environment to learn in: give load(path, env=env)")
     callback.on_rollout_start()
+    model.perturbation = model.perturbation.at(1 - max(model._current_progress_remaining, 0.0))
     model.policy.commit()
     model.policy.set_training_mode(False)
     model.centres.thetas.data[model.current] = model.policy.theta

@@ -149,10 +149,12 @@ class ENAS(PopulationAlgorithm):
         if self.num_policies != 1:
             raise ValueError(f"num_policies: one pool is shared by all, found {self.num_policies}")
         at_least(self, 0, "exact_evaluations")
-        if self.controller_name == JOINT and (self.exact_evaluations or self.controller_kwargs):
+        given = self.exact_evaluations or self.controller_kwargs or self.perturbation.scale_end
+        if self.controller_name == JOINT and given:
             raise ValueError(
-                "controller 'catcma' draws weights and colouring of every episode and has no "
-                "keywords: give exact_evaluations=0 and no controller_kwargs"
+                "controller 'catcma' draws weights and colouring of every episode, sets the noise "
+                "itself and has no keywords: give exact_evaluations=0, no controller_kwargs and no "
+                "noise_scale_end"
             )
         if self.population_size < 2:
             raise ValueError(

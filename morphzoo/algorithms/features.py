@@ -43,7 +43,27 @@ class Parameters(nn.Module):
         return (thetas - self.shift) * self.scale
 
 
-class Probes(nn.Module):
+class Responses(nn.Module):
+    """What a policy does in some states, which a subclass chooses.
+
+    Args:
+        policy: the architecture.
+        num_states: number of states.
+    """
+
+    states: torch.Tensor  # float32[num_states, O], as the network reads them
+
+    def __init__(self, policy: DeterministicPolicy, num_states: int) -> None:
+        super().__init__()
+        self._policy = [policy]  # in a list: its parameters are none of the critic's
+        self.num_features = num_states * policy.sizes[-1]
+
+    def actions(self, thetas: torch.Tensor) -> torch.Tensor:
+        """Actions `float32[B, num_states * A]` of policies `float32[B, P]`."""
+        return PolicyBank(self._policy[0], thetas).responses(self.states).flatten(1)
+
+
+class Probes(Responses):
     """What a policy does in states that the critic chooses: actions at learned probing states.
 
     Reordering a policy's hidden units changes nothing, and two architectures that compute the same
@@ -60,19 +80,17 @@ class Probes(nn.Module):
     """
 
     def __init__(self, policy: DeterministicPolicy, num_probes: int = PROBES) -> None:
-        super().__init__()
         if num_probes < 1:
             raise ValueError(f"num_probes must be at least 1, found {num_probes}")
-        self._policy = [policy]  # in a list: its parameters are none of the critic's
+        super().__init__(policy, num_probes)
         self.states = nn.Parameter(torch.randn(num_probes, policy.sizes[0]))
-        self.num_features = num_probes * policy.sizes[-1]
 
     def forward(self, thetas: torch.Tensor) -> torch.Tensor:
         """Features `float32[B, num_probes * A]` of parameters `float32[B, P]`."""
-        return PolicyBank(self._policy[0], thetas).responses(self.states).flatten(1)
+        return self.actions(thetas)
 
 
-class Visited(nn.Module):
+class Visited(Responses):
     """What a policy does in states that policies of its generation have met: actions there.
 
     A change of the parameters counts by as much as it changes what is done where policies go. So
@@ -86,16 +104,13 @@ class Visited(nn.Module):
         num_states: number of states, spread evenly over those that were met.
     """
 
-    states: torch.Tensor
     shift: torch.Tensor
     scale: torch.Tensor
 
     def __init__(self, policy: DeterministicPolicy, num_states: int = PROBES) -> None:
-        super().__init__()
         if num_states < 1:
             raise ValueError(f"num_states must be at least 1, found {num_states}")
-        self._policy = [policy]  # in a list: its parameters are none of the critic's
-        self.num_features = num_states * policy.sizes[-1]
+        super().__init__(policy, num_states)
         self.register_buffer("states", torch.zeros(num_states, policy.sizes[0]))
         self.register_buffer("shift", torch.zeros(self.num_features))
         self.register_buffer("scale", torch.ones(()))
@@ -114,17 +129,14 @@ class Visited(nn.Module):
         """
         places = torch.linspace(0, len(met) - 1, len(self.states), device=met.device).long()
         self.states.copy_(self._policy[0].standardized(met[places]))
-        actions = self._actions(thetas)
+        actions = self.actions(thetas)
         self.shift.copy_(actions.mean(0))
         spread = (actions - self.shift).square().mean(0).sum().sqrt()
         self.scale.copy_(torch.where(spread > 0, 1 / spread, torch.zeros_like(spread)))
 
     def forward(self, thetas: torch.Tensor) -> torch.Tensor:
         """Features `float32[B, num_states * A]` of parameters `float32[B, P]`."""
-        return (self._actions(thetas) - self.shift) * self.scale
-
-    def _actions(self, thetas: torch.Tensor) -> torch.Tensor:
-        return PolicyBank(self._policy[0], thetas).responses(self.states).flatten(1)
+        return (self.actions(thetas) - self.shift) * self.scale
 
 
 class Joined(nn.Module):

@@ -23,6 +23,7 @@ def log_episodes(model: Any, played: Episodes) -> None:
     model.ep_info_buffer.extend(infos)
     model._episode_num += len(infos)
     returns = played.returns
+    model.logger.record("rollout/noise_scale", model.perturbation.scale_now)
     if not len(returns):
         return
     model.logger.record("rollout/return_mean", float(returns.mean()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,13 +18,14 @@ class Perturbation:
         s_i = scale                                if not relative
         s_i = scale * max(|theta_i|, floor)        if relative
 
-    Gaussian noise is s_i times a standard normal number, uniform noise lies in +-s_i. Relative
-    noise never moves a parameter that is zero, unless there is a floor.
+    where scale moves from `scale` to `scale_end` in a straight line over a training. Gaussian noise
+    is s_i times a standard normal number, uniform noise lies in +-s_i. Relative noise never moves a
+    parameter that is zero, unless there is a floor.
 
     Source: Gaussian noise of 1: "Parameter-based Value Functions" (Faccio et al., 2021). Uniform
         relative noise of 0.3: "Massively Scaling Explicit Policy-conditioned Value Functions"
         (Bohlinger and Peters, 2025), section 3; its ablation clips the noise to +-0.3.
-    Differs: the floor and the pairs are ours.
+    Differs: the floor, the pairs and the second scale are ours.
 
     Attributes:
         kind: "gaussian" or "uniform".
@@ -33,6 +34,8 @@ class Perturbation:
         floor: size that a parameter counts for at least, if it is.
         clip: largest noise of a parameter; 0 for any.
         antithetic: whether the second half of the noise is the first with its sign turned.
+        scale_end: the width at the end of a training; None for `scale` all along.
+        done: share of the training that has passed, 0 to 1.
 
     Raises:
         ValueError: if a value is out of range.
@@ -44,22 +47,35 @@ class Perturbation:
     floor: float = 0.0
     clip: float = 0.0
     antithetic: bool = False
+    scale_end: float | None = None
+    done: float = 0.0
 
     def __post_init__(self) -> None:
         """Check."""
         if self.kind not in NOISES:
             raise ValueError(f"noise: expected one of {list(NOISES)}, found {self.kind!r}")
-        if not self.scale > 0:
-            raise ValueError(f"noise_scale must be above 0, found {self.scale}: nothing would move")
+        for name, value in (("noise_scale", self.scale), ("noise_scale_end", self.scale_end)):
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0, found {value}: nothing would move")
         for name, value in (("noise_floor", self.floor), ("noise_clip", self.clip)):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, found {value}")
 
+    def at(self, done: float) -> Perturbation:
+        """Return the noise after a share of the training, 0 to 1."""
+        return replace(self, done=done)
+
+    @property
+    def scale_now(self) -> float:
+        """The scale at this time of the training."""
+        end = self.scale if self.scale_end is None else self.scale_end
+        return self.scale + (end - self.scale) * self.done
+
     def width(self, theta: torch.Tensor) -> torch.Tensor:
         """Return s of every parameter, the shape of `theta`."""
         if not self.relative:
-            return torch.full_like(theta, self.scale)
-        return self.scale * theta.abs().clamp(min=self.floor)
+            return torch.full_like(theta, self.scale_now)
+        return self.scale_now * theta.abs().clamp(min=self.floor)
 
     def std(self, theta: torch.Tensor) -> torch.Tensor:
         """Return the noise's standard deviation for every parameter, before any clip."""

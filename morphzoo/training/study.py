@@ -21,7 +21,7 @@ from morphzoo.training.progress import learning_times
 
 CURVE = "curve.csv"
 #: What a study can be drawn against -> the curve's column; minutes are those of learning.
-AXES = {"step": "step", "generation": "updates", "minute": ""}
+AXES = {"step": "step", "generation": "updates", "minute": "minute"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _FIXED = ("variant", "seed", "step")  # columns of every study's table
 
