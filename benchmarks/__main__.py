@@ -56,7 +56,7 @@ def main() -> None:
         document[part] = {"machine": described, "rounds": rounds, "found": found}
         arguments.out.write_text(json.dumps(document, indent=1) + "\n")
     for goal in goals(document):
-        print(goal.line())
+        print(" | ".join(goal.line()))
     if arguments.out == RESULTS:
         write_pages(document)
 

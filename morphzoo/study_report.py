@@ -47,6 +47,8 @@ def _changes(changes: dict[str, Any]) -> str:
     for key, value in changes.items():
         if key == "recipe" and isinstance(value, dict):
             value = f"{value.get('algorithm', 'ppo')} of its own"
+        elif key == "baseline":
+            value = f"{value['algorithm']} of Stable-Baselines3"
         texts.append(f"`{key}` {value if isinstance(value, str) else json.dumps(value)}")
     return ", ".join(texts) if texts else "none"
 

@@ -448,6 +448,7 @@ def test_without_its_package_the_joint_controller_says_what_to_install(monkeypat
     [
         ({"exact_evaluations": 2}, "exact_evaluations=0"),
         ({"controller_kwargs": {"size": 3}}, "no controller_kwargs"),
+        ({"noise_scale_end": 0.01}, "no noise_scale_end"),
     ],
 )
 def test_what_the_joint_controller_has_not_is_refused(change: Any, message: str) -> None:

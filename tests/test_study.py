@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stable_baselines3.common.evaluation import evaluate_policy
 
 from morphzoo.curves import STEPS
+from morphzoo.sb3 import make_vec_env
 from morphzoo.study_report import study_figure, study_table, write_pages
 from morphzoo.training import study as studies
+from morphzoo.training.baseline import OFF_POLICY, Baseline, train_baseline
+from morphzoo.training.curve import read_curve
 from morphzoo.training.fleet import train_runs
 from morphzoo.training.pool import PlannedRun
 from morphzoo.training.progress import learning_times
@@ -107,7 +111,7 @@ def test_curves_are_thinned_by_hand(tmp_path):
     (folder / "curve.csv").write_text(
         "step,value_loss,morphzoo/Swimmer-v5:mean\n4,1.0,\n8,2.0,7.0\n12,,\n16,3.0,\n36,5.5,\n"
     )
-    (found,) = studies.collect(study, study.runs(tmp_path))
+    (found,) = studies.collect(study, tmp_path)
     assert (found.variant, found.seed) == ("as-it-is", 3)
     # Windows 1..10, 11..20, 31..40: the last number of each column in each.
     assert found.steps.tolist() == [8, 16, 36]
@@ -136,7 +140,7 @@ def test_minutes_are_those_of_learning_over_all_processes_and_end_a_table(tmp_pa
     assert learning_times(folder / "times.csv") == [
         (4, 60), (8, 90), (12, 120), (12, 150), (16, 240),
     ]  # fmt: skip
-    (found,) = studies.collect(study, study.runs(tmp_path))
+    (found,) = studies.collect(study, tmp_path)
     assert study.kept == ["loss", "mean", "minute", "generation"]
     assert found.steps.tolist() == [4, 8, 12]  # 16 came after 4 minutes
     assert found.axis("minute").tolist() == [1.0, 1.5, 2.5]
@@ -165,7 +169,7 @@ def test_a_column_that_no_curve_has_is_an_error(tmp_path):
     (tmp_path / "rate-seed0").mkdir()
     (tmp_path / "rate-seed0/curve.csv").write_text("step,value_loss\n4,1.0\n")
     with pytest.raises(ValueError, match="no curve has value_los"):
-        studies.collect(study, study.runs(tmp_path))
+        studies.collect(study, tmp_path)
     (tmp_path / "kept.csv").write_text("step,loss\n1,2\n")
     with pytest.raises(ValueError, match="no study's table"):
         studies.read_series(tmp_path / "kept.csv")
@@ -238,6 +242,78 @@ def test_every_run_is_checked_before_the_first_starts(tmp_path):
     with pytest.raises(ValueError, match="Swimmmer"):
         train_runs(runs, tmp_path, progress=False)
     assert not list(tmp_path.glob("*-seed*"))
+
+
+# Baselines.
+
+TD3 = {
+    "env": "morphzoo/PointUMaze-v0", "algorithm": "td3", "replay": "hindsight", "steps": 300,
+    "n_envs": 2, "evaluate_every": 100, "evaluate_episodes": 2,
+    "env_kwargs": {"max_episode_steps": 20}, "policy_kwargs": {"net_arch": [8]},
+    "algorithm_kwargs": {"learning_starts": 60, "batch_size": 8, "buffer_size": 200},
+}  # fmt: skip
+SAC = {
+    "env": "morphzoo/Swimmer-v5", "algorithm": "sac", "steps": 150, "evaluate_every": 50,
+    "evaluate_episodes": 1, "env_kwargs": {"max_episode_steps": 30},
+    "policy_kwargs": {"net_arch": [8]},
+    "algorithm_kwargs": {"learning_starts": 20, "batch_size": 8},
+}  # fmt: skip
+
+
+def test_a_baseline_is_trained_and_collected_beside_the_recipes(tmp_path):
+    variants = {"td3": {"baseline": TD3}, "sac": {"baseline": SAC, "seeds": [1]}}
+    changes = {"variants": variants, "columns": {"score": "score"}, "every": 1, "axes": ["minute"]}
+    study = studies.read_study(written(tmp_path, **changes))
+    assert not study.runs(tmp_path)
+    study.train_baselines(tmp_path / "runs", progress=False)
+    models = sorted((tmp_path / "runs").glob("*/model.zip"))
+    assert [path.parent.name for path in models] == ["sac-seed1", "td3-seed0", "td3-seed3"]
+    found = studies.collect(study, tmp_path / "runs")
+    assert [(one.variant, one.seed) for one in found] == [("td3", 0), ("td3", 3), ("sac", 1)]
+    assert found[0].steps.tolist() == [100, 200, 300] and found[2].steps.tolist() == [50, 100, 150]
+    assert all(np.isfinite(one.values["score"]).all() for one in found)
+    assert all((np.diff(one.axis("minute")) > 0).all() for one in found)
+    assert "`baseline` td3 of Stable-Baselines3" in study_table(study, found)
+    before = [path.stat().st_mtime_ns for path in models]
+    study.train_baselines(tmp_path / "runs", progress=False)
+    assert [path.stat().st_mtime_ns for path in models] == before
+
+
+def test_a_baseline_repeats_and_its_last_row_is_of_the_model_that_is_kept(tmp_path):
+    baseline = Baseline.from_dict(SAC)
+    for name in ("a", "b"):
+        path = train_baseline(baseline, tmp_path / name, progress=False)
+    curves = [(tmp_path / name / "curve.csv").read_bytes() for name in ("a", "b")]
+    assert curves[0] == curves[1]
+    env = make_vec_env(SAC["env"], 1, baseline.evaluate_seed, **SAC["env_kwargs"])
+    again, _ = evaluate_policy(OFF_POLICY["sac"].load(path), env, 1, warn=False)
+    assert again == read_curve(tmp_path / "a/curve.csv")["score"][-1]
+    with pytest.raises(ValueError, match="holds another training"):
+        train_baseline(Baseline.from_dict({**SAC, "seed": 1}), tmp_path / "a", progress=False)
+
+
+def test_a_baseline_ends_when_its_time_is_up(tmp_path):
+    endless = Baseline.from_dict({**SAC, "steps": 10**9})
+    train_baseline(endless, tmp_path, minutes=0.02, progress=False)
+    assert 0 < learning_times(tmp_path / "times.csv")[-1][1] < 60
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"algorithm": "ppo"}, "'algorithm' is 'ppo'. Known: sac, td3"),
+        ({"replay": "hindsigth"}, "Did you mean 'hindsight'"),
+        ({"steps": 0}, "'steps' must be positive, found 0"),
+        ({"n_env": 3}, "unknown key 'n_env'. Did you mean 'n_envs'"),
+        ({"evaluate_seed": 9999, "evaluate_episodes": 2}, "reserved for final scores"),
+        ({"seed": "one"}, "'seed' must be int"),
+    ],
+)
+def test_what_is_no_baseline_is_refused(tmp_path, change, message):
+    variants = {"sac": {"baseline": {**SAC, **change}}}
+    with pytest.raises(ValueError, match=message):
+        study = studies.read_study(written(tmp_path, variants=variants, seeds=[0]))
+        Baseline.from_dict({**study.variants["sac"]["baseline"]})  # a seed is the study's
 
 
 # Those that are kept.

@@ -39,12 +39,13 @@ def main() -> int:
     path = given if given.is_file() else STUDIES / f"{given}.json"
     study, outcomes = studies.read_study(path), []
     if options.out:
-        runs = study.runs(options.out)
         if not options.collect:
             keywords = {name: getattr(options, name) for name in ("workers", "ray", "retries")}
-            outcomes = train_runs(runs, options.out, progress=not options.no_progress, **keywords)
+            progress, runs = not options.no_progress, study.runs(options.out)
+            outcomes = train_runs(runs, options.out, progress=progress, **keywords)
             print_outcomes(outcomes)
-        text = studies.write_series(studies.collect(study, runs), study.kept)
+            study.train_baselines(options.out, progress)
+        text = studies.write_series(studies.collect(study, options.out), study.kept)
         files.write_text_atomic(path.with_suffix(".csv"), text)
     found = studies.read_series(path.with_suffix(".csv"))
     print(study_report.study_table(study, found))

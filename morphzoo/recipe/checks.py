@@ -52,6 +52,16 @@ def choice(name: str, value: str, known: Iterable[str]) -> None:
         raise ValueError(f"recipe key '{name}' is '{value}'.{did_you_mean(value, known)}")
 
 
+def check_seeds(settings: Any) -> None:
+    """Raise ValueError where evaluations in training reach into the seeds of final scores."""
+    if settings.evaluate_seed + settings.evaluate_episodes > TEST_SEED:
+        raise ValueError(
+            f"'evaluate_seed' + 'evaluate_episodes' must be at most {TEST_SEED}: the seeds from "
+            f"there up are reserved for final scores, found {settings.evaluate_seed} + "
+            f"{settings.evaluate_episodes}"
+        )
+
+
 def check_numbers(recipe: Recipe) -> None:
     """Raise ValueError where a number is out of range or sizes do not fit each other."""
     choice("schedule", recipe.schedule, ("linear", "constant", "exponential"))
@@ -62,12 +72,7 @@ def check_numbers(recipe: Recipe) -> None:
     for name in ("seed", "evaluate_seed", "evaluate_every"):
         if not 0 <= getattr(recipe, name) < 2**32:
             raise ValueError(f"'{name}' must be in 0..2**32-1, found {getattr(recipe, name)}")
-    if recipe.evaluate_seed + recipe.evaluate_episodes > TEST_SEED:
-        raise ValueError(
-            f"'evaluate_seed' + 'evaluate_episodes' must be at most {TEST_SEED}: the seeds from "
-            f"there up are reserved for final scores, found {recipe.evaluate_seed} + "
-            f"{recipe.evaluate_episodes}"
-        )
+    check_seeds(recipe)
     kwargs = recipe.algorithm_kwargs
     for name in ("n_steps", "batch_size", "n_epochs", "learning_rate", "clip_range"):
         value = kwargs.get(name, 1)

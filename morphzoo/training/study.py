@@ -15,6 +15,7 @@ import numpy as np
 
 from morphzoo.files import PathLike
 from morphzoo.recipe import Recipe, read_recipe
+from morphzoo.training.baseline import Baseline, train_baseline
 from morphzoo.training.curve import read_curve
 from morphzoo.training.pool import PlannedRun
 from morphzoo.training.progress import learning_times
@@ -36,7 +37,8 @@ class Study:
         base: the recipe that variants change.
         variants: name -> changes, as for `Recipe.override`; none for the recipe as it is. A
             variant that is another recipe altogether gives that as `recipe`: its fields, or the
-            name of a bundled one; one that has seeds of its own gives them as `seeds`.
+            name of a bundled one; one of Stable-Baselines3's off-policy algorithms gives the fields
+            of a `Baseline` as `baseline`; one that has seeds of its own gives them as `seeds`.
         seeds: each other variant is trained with every one.
         columns: what is shown -> column of the training curve.
         every: steps between two kept rows.
@@ -72,8 +74,13 @@ class Study:
         except ValueError as error:
             raise ValueError(f"study '{self.name}', variant '{variant}': {error}") from error
 
+    def baseline(self, variant: str, seed: int) -> Baseline | None:
+        """Return what a variant that is a baseline trains; None for the others."""
+        fields = self.variants[variant].get("baseline")
+        return None if fields is None else Baseline.from_dict({**fields, "seed": seed})
+
     def runs(self, out: PathLike) -> list[PlannedRun]:
-        """Return all runs, variant by variant; touches no folder.
+        """Return the runs of all recipes, variant by variant; touches no folder.
 
         Args:
             out: folder of the runs' folders, `<variant>-seed<seed>`.
@@ -82,7 +89,14 @@ class Study:
         return [
             PlannedRun(name, self.recipe(variant, seed), folder / name)
             for name, (variant, seed) in self.pairs.items()
+            if "baseline" not in self.variants[variant]
         ]
+
+    def train_baselines(self, out: PathLike, progress: bool = True) -> None:
+        """Train the variants that are baselines, one after another; those that are done stay."""
+        for name, pair in self.pairs.items():
+            if baseline := self.baseline(*pair):
+                train_baseline(baseline, Path(out) / name, minutes=self.minutes, progress=progress)
 
     @property
     def pairs(self) -> dict[str, tuple[str, int]]:
@@ -146,7 +160,8 @@ def read_study(path: PathLike) -> Study:
         minutes,
     )
     for variant in variants:
-        study.recipe(variant, values["seeds"][0])
+        if study.baseline(variant, values["seeds"][0]) is None:
+            study.recipe(variant, values["seeds"][0])
     return study
 
 
@@ -185,32 +200,33 @@ def _base(given: Any) -> Recipe:
     return read_recipe(given) if isinstance(given, str) else Recipe.from_dict(given)
 
 
-def collect(study: Study, runs: Sequence[PlannedRun]) -> list[Series]:
+def collect(study: Study, out: PathLike) -> list[Series]:
     """Read the curves of a study's runs, thinned to a row every `study.every` steps.
 
     A kept row stands for all rows since the one before it: in each column their last number.
 
     Args:
         study: what is compared.
-        runs: those of `Study.runs` that have begun.
+        out: folder of the runs' folders; those that have not begun are left out.
 
     Raises:
         ValueError: a column is in no run's curve.
     """
     found = []
     known: set[str] = set()
-    for run in runs:
-        if not (run.folder / CURVE).is_file():
+    for name, pair in study.pairs.items():
+        folder = Path(out).expanduser() / name
+        if not (folder / CURVE).is_file():
             continue
-        curve = read_curve(run.folder / CURVE)
-        times = dict(learning_times(run.folder / "times.csv"))
+        curve = read_curve(folder / CURVE)
+        times = dict(learning_times(folder / "times.csv"))
         minutes = [times.get(int(step), np.nan) / 60 for step in curve["step"]]
         curve[AXES["minute"]] = np.array(minutes)
         if study.minutes:
             early = curve[AXES["minute"]] <= study.minutes
             curve = {name: column[early] for name, column in curve.items()}
         known |= curve.keys()
-        found.append(Series(*study.pairs[run.name], *_thinned(curve, study)))
+        found.append(Series(*pair, *_thinned(curve, study)))
     if found and (missing := set(study.columns.values()) - known):
         raise ValueError(f"study '{study.name}': no curve has {', '.join(sorted(missing))}")
     return found

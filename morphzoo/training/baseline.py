@@ -1,0 +1,191 @@
+"""Baselines: Stable-Baselines3's off-policy algorithms with its own policies, measured as runs are.
+
+A recipe's run goes on bit for bit after a kill and ends as a checkpoint of ours; these do neither.
+What they leave behind is a curve and its times, in the files of a run, so that a study has both.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3 import SAC, TD3, HerReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from tqdm import tqdm
+
+from morphzoo.actors import torch_threads
+from morphzoo.files import PathLike, check_writable, write_bytes_atomic, write_text_atomic
+from morphzoo.recipe.checks import check_seeds, choice, did_you_mean, typed
+from morphzoo.sb3 import make_vec_env
+from morphzoo.training.curve import Curve, update_values
+
+OFF_POLICY: dict[str, Any] = {"sac": SAC, "td3": TD3}
+_MARGIN = 20_000_000  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """What is trained; plain JSON values, checked when it is made.
+
+    Attributes:
+        env: id of one of our environments.
+        algorithm: a name in `OFF_POLICY`.
+        steps: environment steps, summed over the environments.
+        replay: "uniform", or "hindsight": goals are relabelled by `HerReplayBuffer`.
+        seed: of weights, environments and sampling.
+        n_envs: environments simulated at once.
+        env_kwargs: keywords of the environment.
+        policy_kwargs: keywords of Stable-Baselines3's policy.
+        algorithm_kwargs: keywords of the algorithm.
+        evaluate_every: steps between two rows of the curve, each with an evaluation.
+        evaluate_episodes: episodes of one, by mean actions.
+        evaluate_seed: seed of the first of them, the same each time.
+
+    Raises:
+        ValueError: a value has the wrong type or is out of range.
+    """
+
+    env: str
+    algorithm: str
+    steps: int
+    replay: str = "uniform"
+    seed: int = 0
+    n_envs: int = 1
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    policy_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    algorithm_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    evaluate_every: int = 50_000
+    evaluate_episodes: int = 10
+    evaluate_seed: int = 1000
+
+    def __post_init__(self) -> None:
+        """Check."""
+        for field in dataclasses.fields(self):
+            typed(field.name, getattr(self, field.name), str(field.type))
+        choice("algorithm", self.algorithm, OFF_POLICY)
+        choice("replay", self.replay, ("uniform", "hindsight"))
+        for name in ("steps", "n_envs", "evaluate_every", "evaluate_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"'{name}' must be positive, found {getattr(self, name)}")
+        check_seeds(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Baseline:
+        """Make one, refusing keys that it does not have.
+
+        Raises:
+            ValueError: a key is unknown or missing, or a value does not fit.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise ValueError(f"baseline: unknown key '{key}'.{did_you_mean(key, known)}")
+        for key in ("env", "algorithm", "steps"):
+            if key not in values:
+                raise ValueError(f"baseline: '{key}' is missing")
+        return cls(**values)
+
+
+def train_baseline(
+    baseline: Baseline, out: PathLike, *, minutes: float = 0, progress: bool = True
+) -> Path:
+    """Train on one thread, and write `baseline.json`, `curve.csv`, `times.csv` and `model.zip`.
+
+    The model, in Stable-Baselines3's format, comes last; where one is, nothing is done. A training
+    that was killed begins anew.
+
+    Args:
+        baseline: what to train.
+        out: folder.
+        minutes: learning time after which to stop; 0: none.
+        progress: show a progress bar.
+
+    Returns:
+        The model's file.
+
+    Raises:
+        ValueError: something does not fit, or the folder is another training's.
+        OSError: the folder is not writable.
+    """
+    folder = check_writable(out, _MARGIN)
+    text = json.dumps(dataclasses.asdict(baseline), indent=2) + "\n"
+    said, done = folder / "baseline.json", folder / "model.zip"
+    if said.exists() and said.read_text(encoding="utf-8") != text:
+        raise ValueError(f"'{folder}' holds another training: give another folder")
+    if done.exists():
+        return done
+    with torch_threads(1):
+        model = _model(baseline)
+        write_text_atomic(said, text)
+        keep = _Keep(baseline, folder, 60 * minutes, progress)
+        model.learn(baseline.steps, callback=keep)
+        model.save(packed := io.BytesIO())
+        write_bytes_atomic(done, packed.getvalue())
+    return done
+
+
+def _model(baseline: Baseline) -> Any:
+    """Make the algorithm on its environments."""
+    env = make_vec_env(
+        baseline.env, baseline.n_envs, baseline.seed, num_threads=1, **baseline.env_kwargs
+    )
+    kwargs, policy_kwargs = copy.deepcopy((baseline.algorithm_kwargs, baseline.policy_kwargs))
+    if baseline.replay == "hindsight":
+        kwargs["replay_buffer_class"] = HerReplayBuffer
+    goals = isinstance(env.observation_space, spaces.Dict)
+    return OFF_POLICY[baseline.algorithm](
+        "MultiInputPolicy" if goals else "MlpPolicy",
+        env,
+        policy_kwargs=policy_kwargs,  # which is written to
+        seed=baseline.seed,
+        device="cpu",
+        **kwargs,
+    )
+
+
+class _Keep(BaseCallback):
+    """Writes a row whenever an evaluation is due, and ends a training whose time is up."""
+
+    def __init__(self, baseline: Baseline, folder: Path, seconds: float, progress: bool) -> None:
+        super().__init__()
+        self.baseline, self.seconds = baseline, seconds
+        self.curve = Curve(folder / "curve.csv", [baseline.env])
+        self.times = folder / "times.csv"
+        write_text_atomic(self.times, "step,seconds\n")
+        self.bar = tqdm(total=baseline.steps, unit="step", disable=not progress)
+        self.recorded, self.start = 0, time.monotonic()
+
+    def _on_rollout_start(self) -> None:
+        every = self.baseline.evaluate_every
+        if self.num_timesteps // every > self.recorded // every:
+            self._record()
+
+    def _on_step(self) -> bool:
+        self.bar.update(self.num_timesteps - self.bar.n)
+        return not self.seconds or time.monotonic() - self.start < self.seconds
+
+    def _on_training_end(self) -> None:
+        if self.num_timesteps > self.recorded:
+            self._record()
+        self.bar.close()
+
+    def _record(self) -> None:
+        settings = self.baseline
+        env = make_vec_env(
+            settings.env, settings.evaluate_episodes, settings.evaluate_seed, **settings.env_kwargs
+        )
+        found, _ = evaluate_policy(self.model, env, settings.evaluate_episodes, warn=False)
+        env.close()
+        row: dict[str, Any] = {"score": found, f"{settings.env}:mean": found}
+        self.curve.append({**update_values(self.model), **row})
+        self.recorded = self.num_timesteps
+        with open(self.times, "a", encoding="utf-8") as file:
+            file.write(f"{self.recorded},{time.monotonic() - self.start:.3f}\n")
