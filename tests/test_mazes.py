@@ -14,7 +14,12 @@ import morphzoo  # noqa: F401  (registers the ids)
 from morphzoo.envs.goals.arena import Maze, Ring
 from morphzoo.envs.goals.layouts import MAZES, checked_layout, layout_of, merged_walls
 from morphzoo.envs.goals.point import POINT_RADIUS, PointMazeTask
-from morphzoo.envs.goals.shortest_path import optimal_time_at_goal, path_length, shortest_path
+from morphzoo.envs.goals.shortest_path import (
+    optimal_time_at_goal,
+    optimal_times,
+    path_length,
+    shortest_path,
+)
 
 mazes = pytest.mark.parametrize("name", MAZES)
 EVALUATED = [name for name in MAZES if name.endswith("-eval")]
@@ -204,6 +209,33 @@ def test_shortest_ways_lie_between_the_straight_line_and_the_way_through_cell_ce
                 x, y = a + t * (b - a)
                 for dx, dy in itertools.product((-0.1999, 0.1999), repeat=2):
                     assert MAZES[name][round(x + dx)][round(y + dy)] != "#"
+
+
+def test_optimal_times_are_of_the_episodes_own_starts_and_goals():
+    """One goal, 2 m ahead of the cell's centre: (2 - noise - 0.2) / 0.2 whole steps are away."""
+    corridor = ("#####", "#R.G#", "#####")
+    with gym.make("morphzoo/PointUMaze-v0", maze=corridor, max_episode_steps=50) as env:
+        times = optimal_times(env, [3, 4, 5])
+        for seed, time in zip([3, 4, 5], times, strict=True):
+            obs, _ = env.reset(seed=seed)
+            length = np.linalg.norm(obs["desired_goal"] - obs["achieved_goal"])
+            assert time == 50 - math.floor((length - 0.2) / 0.2) and 40 <= time <= 42
+    with gym.make("morphzoo/PointUMaze-v0", maze=corridor, reset_noise_scale=0) as env:
+        assert optimal_times(env, [0]).tolist() == [200 - 9]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (("morphzoo/AntReach-v0", {}), "needs a maze"),
+        (("morphzoo/AntU4Maze-v0", {}), "known top speed"),
+        (("morphzoo/PointUMaze-v0", {"max_episode_steps": -1}), "needs a time limit"),
+    ],
+)
+def test_where_there_is_no_optimum_it_is_said_why(made, message):
+    env_id, arguments = made
+    with gym.make(env_id, **arguments) as env, pytest.raises(ValueError, match=message):
+        optimal_times(env, [0])
 
 
 @pytest.mark.parametrize(

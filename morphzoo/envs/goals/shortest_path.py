@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from morphzoo.envs.goals.arena import Maze, Point
@@ -95,6 +98,35 @@ def optimal_time_at_goal(
         )
     before = math.floor((length - threshold) / (top_speed * dt)) if length >= threshold else 0
     return max(steps - before, 0)
+
+
+def optimal_times(env: gym.Env, seeds: Sequence[int]) -> np.ndarray:
+    """Return the optimal time at goal of an environment's own episodes.
+
+    Args:
+        env: a maze whose robot has a top speed, made with its time limit.
+        seeds: of the episodes.
+
+    Returns:
+        int64[len(seeds)], steps.
+
+    Raises:
+        ValueError: if there is no maze, no top speed or no time limit.
+    """
+    task: Any = getattr(env.unwrapped, "task", None)
+    steps = env.spec.max_episode_steps if env.spec else None
+    if not isinstance(getattr(task, "arena", None), Maze) or not hasattr(task, "top_speed"):
+        raise ValueError(f"an optimum needs a maze and a robot of a known top speed, found {env}")
+    if steps is None:
+        raise ValueError(f"an optimum needs a time limit: make {env} with max_episode_steps")
+    times = []
+    for seed in seeds:
+        obs, _ = env.reset(seed=int(seed))
+        start, goal = obs["achieved_goal"][:2], obs["desired_goal"][:2]
+        length = path_length(shortest_path(task.arena, tuple(start), tuple(goal)))
+        limits = {"dt": task.dt, "steps": steps, "threshold": task.threshold}
+        times.append(optimal_time_at_goal(length, task.top_speed, **limits))
+    return np.array(times, dtype=np.int64)
 
 
 @lru_cache(maxsize=64)
