@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from morphzoo.envs.goals.arena import Maze
+from morphzoo.envs.goals.shortest_path import path_length, shortest_path
 from morphzoo.plots import GREY, INK
 
 if TYPE_CHECKING:
@@ -78,17 +79,18 @@ def journey(policy: Any, env: gym.Env, seed: int) -> Journey:
 
 
 def journeys(policy: Any, env: gym.Env, num: int) -> list[Journey]:
-    """Play episodes to so many different goals, or to as many as the maze has."""
-    found: dict[tuple[float, ...], Journey] = {}
-    goals = min(num, len(maze_of(env).goals))
+    """Play episodes to so many goals, from near to as far as the maze has them, or to all."""
+    maze = maze_of(env)
+    ways = [path_length(shortest_path(maze, maze.start, tuple(goal))) for goal in maze.goals]
+    chosen = np.linspace(len(ways) - 1, 0, min(num, len(ways))).round().astype(int)[::-1]
+    wanted = maze.goals[np.argsort(ways, kind="stable")[chosen]]
+    seeds: dict[tuple[float, ...], int] = {}
     for seed in range(_SEEDS):
         obs, _ = env.reset(seed=seed)
-        goal = tuple(map(float, obs["desired_goal"]))
-        if goal not in found:
-            found[goal] = journey(policy, env, seed)
-        if len(found) == goals:
+        seeds.setdefault(tuple(obs["desired_goal"][:2].tolist()), seed)
+        if all(tuple(goal) in seeds for goal in wanted.tolist()):
             break
-    return list(found.values())
+    return [journey(policy, env, seeds[tuple(goal)]) for goal in wanted.tolist()]
 
 
 @torch.no_grad()
