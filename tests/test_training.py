@@ -552,6 +552,22 @@ def test_bundled_recipe_opens_alike_on_every_platform(name: str) -> None:
             np.testing.assert_allclose(numbers, there[key], rtol=0, atol=1e-4, err_msg=key)
 
 
+def test_opening_of_a_recipe_with_goals(tmp_path: Path) -> None:
+    kwargs = {"policy_kwargs": {"width": 8, "repr_dim": 4}, "algorithm_kwargs": {"gamma": 0.9}}
+    found = []
+    for seed in (0, 0, 1):
+        path = tmp_path / f"{len(found)}.json"
+        recipe = Recipe(
+            env="morphzoo/PointUMaze-v0", policy="contrastive", algorithm="contrastive", n_envs=3,
+            seed=seed, **kwargs,
+        )  # fmt: skip
+        path.write_text(recipe.to_json())
+        found.append(opening(str(path)))
+    assert found[0] == found[1] and found[0].keys() == {"actions", "goals"}
+    assert all(len(steps) == 8 and np.isfinite(steps).all() for steps in found[0].values())
+    assert all(found[0][key] != found[2][key] for key in found[0])
+
+
 def test_opening_depends_on_the_seed(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(
         read_recipe(RECIPE_NAMES[-1]).override({"seed": 1}).to_json()

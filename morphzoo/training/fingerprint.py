@@ -62,32 +62,54 @@ def opening(name: str) -> dict[str, list[float]]:
 
     Returns:
         "rewards", "values" and "log_probs", one number a step; of a search "actions" and
-        "observations" of its first policies.
+        "observations" of its first policies; of contrastive RL "actions" and "goals", achieved.
 
     Raises:
         ValueError: As `read_recipe` and `build_model`.
     """
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    from morphzoo.algorithms import ALGORITHMS
     from morphzoo.algorithms.population import PopulationAlgorithm
     from morphzoo.recipe import read_recipe
     from morphzoo.training.model import build_model
 
     recipe = read_recipe(name)
-    if "n_steps" not in recipe.algorithm_kwargs:
-        model = build_model(recipe)
-        assert isinstance(model, PopulationAlgorithm)
-        return _search_opening(model)
-    sizes = {"n_steps": OPENING, "batch_size": OPENING * recipe.n_envs}
-    model = build_model(recipe.override(sizes))
+    algorithm = ALGORITHMS[recipe.algorithm]
+    if issubclass(algorithm, OnPolicyAlgorithm):
+        sizes = {"n_steps": OPENING, "batch_size": OPENING * recipe.n_envs}
+        recipe, steps = recipe.override(sizes), _rollout_opening
+    else:
+        search = issubclass(algorithm, PopulationAlgorithm)
+        steps = _search_opening if search else _goal_opening
+    model = build_model(recipe)
     try:
-        _, callback = model._setup_learn(OPENING, None)
-        buffer = model.rollout_buffer
-        model.collect_rollouts(model.env, callback, buffer, OPENING)
+        return steps(model)
     finally:
         model.env.close()
+
+
+def _rollout_opening(model: Any) -> dict[str, list[float]]:
+    """Return the means over the environments of a first rollout, step by step."""
+    _, callback = model._setup_learn(OPENING, None)
+    buffer = model.rollout_buffer
+    model.collect_rollouts(model.env, callback, buffer, OPENING)
     return {
         key: [float(mean) for mean in getattr(buffer, key).astype(float).mean(1)]
         for key in ("rewards", "values", "log_probs")
     }
+
+
+def _goal_opening(model: Any) -> dict[str, list[float]]:
+    """Return the means over the environments of the first policy's mean actions, step by step."""
+    found: dict[str, list[float]] = {"actions": [], "goals": []}
+    observations = model.env.reset()
+    for _ in range(OPENING):
+        actions, _ = model.policy.predict(observations, deterministic=True)
+        observations = model.env.step(actions)[0]
+        for key, values in (("actions", actions), ("goals", observations["achieved_goal"])):
+            found[key].append(float(values.astype(float).mean()))
+    return found
 
 
 def _search_opening(model: Any) -> dict[str, list[float]]:
@@ -95,14 +117,11 @@ def _search_opening(model: Any) -> dict[str, list[float]]:
     bank, _, seeds = model._draw()
     bank, found = bank.take(slice(model.rows.num)), {"actions": [], "observations": []}
     observations = model.rows.begin(seeds[: len(bank)])
-    try:
-        for _ in range(OPENING):
-            actions = bank.act(observations)
-            observations = model.rows.step(np.arange(len(bank)), actions)[0]
-            for key, values in (("actions", actions), ("observations", observations)):
-                found[key].append(float(values.astype(float).mean()))
-    finally:
-        model.env.close()
+    for _ in range(OPENING):
+        actions = bank.act(observations)
+        observations = model.rows.step(np.arange(len(bank)), actions)[0]
+        for key, values in (("actions", actions), ("observations", observations)):
+            found[key].append(float(values.astype(float).mean()))
     return found
 
 
