@@ -49,6 +49,9 @@ def test_the_width_moves_in_a_straight_line() -> None:
     rising = Perturbation(scale=0.1, scale_end=0.2).at(0.25)
     torch.testing.assert_close(rising.width(THETA), torch.full((3,), 0.125))
     assert Perturbation(scale=0.1).at(0.7).scale_now == 0.1
+    held = Perturbation(scale=0.1, scale_end=0.02, hold=0.6)
+    scales = [held.at(done).scale_now for done in (0, 0.6, 0.8, 1)]
+    assert scales == pytest.approx([0.1, 0.1, 0.06, 0.02])
 
 
 def test_a_training_ends_with_the_noise_that_was_asked_for(
@@ -99,6 +102,7 @@ def test_noise_is_clipped_itself_and_mirrored() -> None:
         ({"scale": 0.0}, "above 0"),
         ({"scale": math.nan}, "above 0"),
         ({"scale_end": 0.0}, "noise_scale_end must be above 0"),
+        ({"hold": 1.0}, r"noise_hold must be in \[0, 1\)"),
         ({"floor": -1.0}, "noise_floor"),
         ({"clip": -1.0}, "noise_clip"),
     ],

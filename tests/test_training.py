@@ -64,7 +64,12 @@ SEARCH: dict[str, Any] = {
     "seed": 3,
     "n_envs": 4,
     "policy_kwargs": {"hidden_sizes": [5], "num_colors": 4, "normalize": True},
-    "algorithm_kwargs": {"population_size": 8, "noise_scale": 0.3, "noise_scale_end": 0.1},
+    "algorithm_kwargs": {
+        "population_size": 8,
+        "noise_scale": 0.3,
+        "noise_scale_end": 0.1,
+        "noise_hold": 0.2,
+    },
     "checkpoint_every": 700,
     "evaluate_every": 2000,
     "evaluate_episodes": 2,

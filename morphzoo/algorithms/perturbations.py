@@ -18,9 +18,9 @@ class Perturbation:
         s_i = scale                                if not relative
         s_i = scale * max(|theta_i|, floor)        if relative
 
-    where scale moves from `scale` to `scale_end` in a straight line over a training. Gaussian noise
-    is s_i times a standard normal number, uniform noise lies in +-s_i. Relative noise never moves a
-    parameter that is zero, unless there is a floor.
+    where scale is `scale` for the share `hold` of a training, and then moves to `scale_end` in a
+    straight line. Gaussian noise is s_i times a standard normal number, uniform noise lies in
+    +-s_i. Relative noise never moves a parameter that is zero, unless there is a floor.
 
     Source: Gaussian noise of 1: "Parameter-based Value Functions" (Faccio et al., 2021). Uniform
         relative noise of 0.3: "Massively Scaling Explicit Policy-conditioned Value Functions"
@@ -35,6 +35,7 @@ class Perturbation:
         clip: largest noise of a parameter; 0 for any.
         antithetic: whether the second half of the noise is the first with its sign turned.
         scale_end: the width at the end of a training; None for `scale` all along.
+        hold: share of the training before the width begins to move, below 1.
         done: share of the training that has passed, 0 to 1.
 
     Raises:
@@ -48,6 +49,7 @@ class Perturbation:
     clip: float = 0.0
     antithetic: bool = False
     scale_end: float | None = None
+    hold: float = 0.0
     done: float = 0.0
 
     def __post_init__(self) -> None:
@@ -57,6 +59,8 @@ class Perturbation:
         for name, value in (("noise_scale", self.scale), ("noise_scale_end", self.scale_end)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, found {value}: nothing would move")
+        if not 0 <= self.hold < 1:
+            raise ValueError(f"noise_hold must be in [0, 1), found {self.hold}")
         for name, value in (("noise_floor", self.floor), ("noise_clip", self.clip)):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, found {value}")
@@ -69,7 +73,8 @@ class Perturbation:
     def scale_now(self) -> float:
         """The scale at this time of the training."""
         end = self.scale if self.scale_end is None else self.scale_end
-        return self.scale + (end - self.scale) * self.done
+        moved = max(self.done - self.hold, 0.0) / (1 - self.hold)
+        return self.scale + (end - self.scale) * moved
 
     def width(self, theta: torch.Tensor) -> torch.Tensor:
         """Return s of every parameter, the shape of `theta`."""

@@ -45,9 +45,10 @@ class PopulationAlgorithm(BaseAlgorithm):
         population_size: M; by default the number of environments, and played in batches of it.
         num_policies: policies that are improved side by side, each by its share of M. ``policy``
             is the one whose perturbations did best.
-        noise: "gaussian" or "uniform"; these seven are those of `Perturbation`.
+        noise: "gaussian" or "uniform"; these eight are those of `Perturbation`.
         noise_scale: its width.
         noise_scale_end: the width at the end of training, reached in a straight line.
+        noise_hold: share of the training before it begins to move.
         noise_relative: whether the width is a share of each parameter's size.
         noise_floor: size that a parameter counts for at least, if it is.
         noise_clip: largest noise of a parameter, 0 for any.
@@ -105,6 +106,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         noise: str = "gaussian",
         noise_scale: float = 0.05,
         noise_scale_end: float | None = None,
+        noise_hold: float = 0.0,
         noise_relative: bool = False,
         noise_floor: float = 0.0,
         noise_clip: float = 0.0,
@@ -140,12 +142,10 @@ class PopulationAlgorithm(BaseAlgorithm):
         )
         self.population_size = population_size or (1 if env is None else self.n_envs)
         self._stats_window_size = stats_window_size or max(100, self.population_size)
-        self.num_policies = num_policies
-        shape = noise_relative, noise_floor, noise_clip, antithetic, noise_scale_end
+        self.num_policies, self.optimizer_name = num_policies, optimizer
+        shape = noise_relative, noise_floor, noise_clip, antithetic, noise_scale_end, noise_hold
         self.perturbation = Perturbation(noise, noise_scale, *shape)
-        self.weight_clip = weight_clip
-        self.optimizer_name = optimizer
-        self.weight_decay = weight_decay
+        self.weight_clip, self.weight_decay = weight_clip, weight_decay
         self.evaluate_every, self.evaluate_episodes = evaluate_every, evaluate_episodes
         self.ray, self.workers, self.ray_kwargs = ray, workers, ray_kwargs or {}
         self.current = self.discarded = self.discarded_in_a_row = 0
