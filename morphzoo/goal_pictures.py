@@ -10,9 +10,11 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from morphzoo import zoo
 from morphzoo.envs.goals.arena import Maze
 from morphzoo.envs.goals.shortest_path import path_length, shortest_path
-from morphzoo.plots import GREY, INK
+from morphzoo.files import PathLike
+from morphzoo.plots import GREY, INK, save_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,6 +154,23 @@ def maze_figure(policy: Any, env: gym.Env, num: int = 3) -> Figure:
     assert drawn is not None
     figure.colorbar(drawn, ax=list(panels[0]), label="energy, from least to most", ticks=[])
     return figure
+
+
+def draw(name: str, out: PathLike, env_id: str | None = None, num: int = 3) -> None:
+    """Draw `maze_figure` of a checkpoint.
+
+    Args:
+        name: bundled name, folder, or hf:// address.
+        out: PNG file to write.
+        env_id: maze; by default the one trained in.
+        num: goals.
+
+    Raises:
+        ValueError: if there is no such checkpoint, or nothing to draw on.
+    """
+    config = zoo.read_config(name)
+    with gym.make(env_id or config["env_id"], **({} if env_id else config["env_kwargs"])) as env:
+        save_png(maze_figure(zoo.load(name, env), env, num), out)
 
 
 def _draw_energies(axes: Axes, maze: Maze, values: np.ndarray, one: Journey) -> Any:

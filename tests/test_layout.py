@@ -53,7 +53,7 @@ ARROWS: dict[str, set[str]] = {
     "video": ACTING | SCORES | {"actors", "progress", "transfer"},
     "inspection": ACTING | SCORES | {"transfer", "zoo"},
     "drawing": {"files", "inspection", "morphology", "plots"},
-    "goal_pictures": {"envs", "plots"},
+    "goal_pictures": {"envs", "files", "plots", "zoo"},
     "study_report": {"curves", "files", "markdown", "plots", "tables", "training"},
     "publishing": {"curves", "files", "plots", "progress", "results", "video", "zoo"},
     "cli": {"drawing", "entry", "files", "inspection", "plots", "progress", "publishing"}

@@ -18,14 +18,9 @@ def main() -> int:
     add("--goals", type=int, default=3, metavar="N", help="different goals (default 3)")
     add("--out", type=Path, required=True, help="PNG file to write")
     options = parser.parse_args()
-    import gymnasium as gym
+    from morphzoo import goal_pictures
 
-    from morphzoo import goal_pictures, plots, zoo
-
-    config = zoo.read_config(options.policy)
-    with gym.make(options.env or config["env_id"]) as env:
-        policy = zoo.load(options.policy, env)
-        plots.save_png(goal_pictures.maze_figure(policy, env, options.goals), options.out)
+    goal_pictures.draw(options.policy, options.out, options.env, options.goals)
     print(options.out)
     return 0
 
