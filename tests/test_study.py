@@ -316,6 +316,24 @@ def test_what_is_no_baseline_is_refused(tmp_path, change, message):
         Baseline.from_dict({**study.variants["sac"]["baseline"]})  # a seed is the study's
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"algorithm_kwargs": {"batchsize": 8}},
+            "no keyword 'batchsize'. Did you mean 'batch_size'",
+        ),
+        ({"replay": "hindsight"}, "hindsight needs goals, and 'morphzoo/Swimmer-v5' has none"),
+        ({"env": "morphzoo/Swimmmer-v5"}, "Swimmmer"),
+        ({"policy_kwargs": {"net_arc": [8]}}, "net_arc"),
+    ],
+)
+def test_a_baseline_that_cannot_be_made_is_refused_before_any_work(tmp_path, change, message):
+    study = studies.read_study(written(tmp_path, variants={"sac": {"baseline": {**SAC, **change}}}))
+    with pytest.raises(ValueError, match=f"study 'small', variant 'sac': .*{message}"):
+        study.check_baselines()
+
+
 # Those that are kept.
 
 

@@ -6,8 +6,10 @@ What they leave behind is a curve and its times, in the files of a run, so that 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import inspect
 import io
 import json
 import time
@@ -25,6 +27,7 @@ from morphzoo.actors import torch_threads
 from morphzoo.files import PathLike, check_writable, write_bytes_atomic, write_text_atomic
 from morphzoo.recipe.checks import check_seeds, choice, did_you_mean, typed
 from morphzoo.sb3 import make_vec_env
+from morphzoo.training import one_process
 from morphzoo.training.curve import Curve, update_values
 
 OFF_POLICY: dict[str, Any] = {"sac": SAC, "td3": TD3}
@@ -122,18 +125,31 @@ def train_baseline(
         raise ValueError(f"'{folder}' holds another training: give another folder")
     if done.exists():
         return done
-    with torch_threads(1):
-        model = _model(baseline)
-        write_text_atomic(said, text)
-        keep = _Keep(baseline, folder, 60 * minutes, progress)
-        model.learn(baseline.steps, callback=keep)
-        model.save(packed := io.BytesIO())
-        write_bytes_atomic(done, packed.getvalue())
+    with one_process(folder), torch_threads(1):
+        model = make_model(baseline)
+        with contextlib.closing(model.env):
+            write_text_atomic(said, text)
+            keep = _Keep(baseline, folder, 60 * minutes, progress)
+            model.learn(baseline.steps, callback=keep)
+            model.save(packed := io.BytesIO())
+            write_bytes_atomic(done, packed.getvalue())
     return done
 
 
-def _model(baseline: Baseline) -> Any:
-    """Make the algorithm on its environments."""
+def make_model(baseline: Baseline) -> Any:
+    """Make the algorithm on its environments; whoever calls closes `model.env`.
+
+    Raises:
+        ValueError: environment, keywords and replay do not fit each other.
+    """
+    algorithm = OFF_POLICY[baseline.algorithm]
+    known = inspect.signature(algorithm).parameters
+    for name in baseline.algorithm_kwargs:
+        if name not in known:
+            raise ValueError(
+                f"baseline: '{baseline.algorithm}' has no keyword '{name}'."
+                f"{did_you_mean(name, known)}"
+            )
     env = make_vec_env(
         baseline.env, baseline.n_envs, baseline.seed, num_threads=1, **baseline.env_kwargs
     )
@@ -141,7 +157,10 @@ def _model(baseline: Baseline) -> Any:
     if baseline.replay == "hindsight":
         kwargs["replay_buffer_class"] = HerReplayBuffer
     goals = isinstance(env.observation_space, spaces.Dict)
-    return OFF_POLICY[baseline.algorithm](
+    if baseline.replay == "hindsight" and not goals:
+        env.close()
+        raise ValueError(f"baseline: hindsight needs goals, and '{baseline.env}' has none")
+    return algorithm(
         "MultiInputPolicy" if goals else "MlpPolicy",
         env,
         policy_kwargs=policy_kwargs,  # which is written to
@@ -180,7 +199,11 @@ class _Keep(BaseCallback):
     def _record(self) -> None:
         settings = self.baseline
         env = make_vec_env(
-            settings.env, settings.evaluate_episodes, settings.evaluate_seed, **settings.env_kwargs
+            settings.env,
+            settings.evaluate_episodes,
+            settings.evaluate_seed,
+            num_threads=1,
+            **settings.env_kwargs,
         )
         found, _ = evaluate_policy(self.model, env, settings.evaluate_episodes, warn=False)
         env.close()

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from morphzoo.files import PathLike
 from morphzoo.recipe import Recipe, read_recipe
-from morphzoo.training.baseline import Baseline, train_baseline
+from morphzoo.training.baseline import Baseline, make_model, train_baseline
 from morphzoo.training.curve import read_curve
 from morphzoo.training.pool import PlannedRun
 from morphzoo.training.progress import learning_times
@@ -91,6 +92,20 @@ class Study:
             for name, (variant, seed) in self.pairs.items()
             if "baseline" not in self.variants[variant]
         ]
+
+    def check_baselines(self) -> None:
+        """Make the model of each variant that is a baseline once, before work starts.
+
+        Raises:
+            ValueError: one cannot be made; the message names the variant.
+        """
+        for variant, seed in self.pairs.values():
+            if baseline := self.baseline(variant, seed):
+                try:
+                    make_model(baseline).env.close()
+                except (ValueError, TypeError, gymnasium.error.Error) as error:
+                    where = f"study '{self.name}', variant '{variant}'"
+                    raise ValueError(f"{where}: {error}") from error
 
     def train_baselines(self, out: PathLike, progress: bool = True) -> None:
         """Train the variants that are baselines, one after another; those that are done stay."""
