@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = "viridis"
-_SEEDS = 1000  # of episodes among which different goals are looked for
+_SEEDS = 300  # of episodes among which different goals are looked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,9 @@ def journeys(policy: Any, env: gym.Env, num: int) -> list[Journey]:
         seeds.setdefault(tuple(obs["desired_goal"][:2].tolist()), seed)
         if all(tuple(goal) in seeds for goal in wanted.tolist()):
             break
-    return [journey(policy, env, seeds[tuple(goal)]) for goal in wanted.tolist()]
+    drawn = np.array(list(seeds))  # some mazes draw goals around their cells, not at the centres
+    nearest = [drawn[np.linalg.norm(drawn - goal, axis=1).argmin()] for goal in wanted]
+    return [journey(policy, env, seeds[tuple(goal.tolist())]) for goal in nearest]
 
 
 @torch.no_grad()
@@ -169,6 +171,8 @@ def draw(name: str, out: PathLike, env_id: str | None = None, num: int = 3) -> N
         ValueError: if there is no such checkpoint, or nothing to draw on.
     """
     config = zoo.read_config(name)
+    if not (env_id or config["env_id"]):
+        raise ValueError(f"'{name}' does not say what it was trained in: give a maze's id as --env")
     with gym.make(env_id or config["env_id"], **({} if env_id else config["env_kwargs"])) as env:
         save_png(maze_figure(zoo.load(name, env), env, num), out)
 

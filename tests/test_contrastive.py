@@ -16,7 +16,12 @@ from goal_envs import PointEnv, PointRows, goal_space, points
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.buffers import DictReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CheckpointCallback,
+    EvalCallback,
+    StopTrainingOnMaxEpisodes,
+)
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -42,13 +47,13 @@ SMALL = {
 }  # fmt: skip
 NON_DEFAULT = {
     "learning_rate": 1e-3, "buffer_size": 800, "learning_starts": 60, "batch_size": 24,
-    "gamma": 0.9, "train_freq": 3, "gradient_steps": -1, "infonce": "symmetric",
+    "gamma": 0.9, "train_freq": [3, "step"], "gradient_steps": -1, "infonce": "symmetric",
     "logsumexp_penalty": 0.2, "ent_coef": "auto_0.1", "target_entropy": -3.0,
     "max_grad_norm": 0.5, "uniform_warmup": False, "precision": "bfloat16",
     "compile": False, "memory_budget": 0.5, "stats_window_size": 7,
     "policy_kwargs": {
         **TINY, "actor_depth": 8, "critic_depth": 12, "activation": "relu", "norm": "hypersphere",
-        "final_norm": True, "residual": "sqrt", "block_init": "identity", "energy": "l2",
+        "final_norm": True, "residual": "sqrt", "energy": "l2",
     },
 }  # fmt: skip
 
@@ -309,6 +314,15 @@ def test_episodes_end_where_environments_begin_anew(tmp_path: Path) -> None:
     assert (kept.ends[:12] == 12).all() and kept.gamma == 0.5
 
 
+def test_a_training_that_a_callback_ended_goes_on_in_new_episodes() -> None:
+    one = model(points(1))
+    one.learn(1000, callback=StopTrainingOnMaxEpisodes(1))
+    kept: Any = one.replay_buffer
+    assert one.num_timesteps == 20 and kept.size() == 19  # that step has been made, and is lost
+    one.learn(18, reset_num_timesteps=False)
+    assert kept.size() == 37 and (kept.ends[:19] == 19).all() and not kept.ends[19:].any()
+
+
 def test_a_replay_buffer_of_something_else_is_refused(tmp_path: Path) -> None:
     model(points(2)).save_replay_buffer(tmp_path / "two.pkl")
     one = model()
@@ -445,6 +459,17 @@ def test_actions_without_bounds_are_refused() -> None:
         ),
         ({"policy_kwargs": {"critic_depth": 1023}}, "critic_depth: .* take 1020 or 1024"),
         ({"policy_kwargs": {"width": 0}}, "width"),
+        (
+            {"policy_kwargs": {"activation": "relu", "block_init": "identity"}},
+            "begins at zero, where relu has no slope",
+        ),
+        ({"batch_size": 16.0}, "batch_size: expected a whole number, found 16.0"),
+        ({"gradient_steps": 1.5}, "gradient_steps: expected a whole number, found 1.5"),
+        ({"gradient_steps": 0}, "expected 1 or more, or -1"),
+        ({"gradient_steps": -7}, "expected 1 or more, or -1"),
+        ({"train_freq": 0}, "train_freq: expected a number of steps from 1 on"),
+        ({"train_freq": [50, "stop"]}, "train_freq: expected .* found"),
+        ({"train_freq": (1, "episode")}, "with 4 environments episodes end at different times"),
         ({"policy_kwargs": {"repr_dim": 0}}, "repr_dim"),
         ({"policy_kwargs": {"energy": "far"}}, "energy: expected one of"),
         ({"buffer_size": 79}, "keeps 19 steps of each of 4 .* one episode of 20.*buffer_size=80"),

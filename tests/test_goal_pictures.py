@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from morphzoo import zoo
-from morphzoo.goal_pictures import energies, journey, journeys, maze_figure, planar
+from morphzoo.goal_pictures import draw, energies, journey, journeys, maze_figure, maze_of, planar
 from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.energies import ENERGIES
 
@@ -97,6 +97,20 @@ def test_the_figure_shows_both_for_each_goal(env, policy) -> None:
         assert "of 30 steps at the goal" in axes.get_title() and len(axes.get_images()) == 1
         assert list(axes.get_images()[0].get_extent()) == [-0.5, 4.5, 3.5, -0.5]  # x down, y right
     assert all(len(axes.collections[0].get_offsets()) == 30 for axes in ways)
+
+
+def test_goals_around_a_cell_are_taken_for_it() -> None:
+    with gym.make("morphzoo/AntPush-v0", max_episode_steps=3) as env:
+        one = ContrastivePolicy(env.observation_space, env.action_space, lambda _: 0.0, width=8)
+        found = journeys(one, env, 2)
+        for way, cell in zip(found, maze_of(env).goals, strict=True):
+            assert (way.goal[:2] >= cell).all() and (way.goal[:2] <= cell + 2.0).all()
+
+
+def test_a_policy_of_an_unknown_maze_asks_for_one(policy, tmp_path: Path) -> None:
+    folder = zoo.save(policy, tmp_path / "policy")
+    with pytest.raises(ValueError, match="give a maze's id as --env"):
+        draw(str(folder), tmp_path / "maze.png")
 
 
 def test_without_a_maze_there_is_nothing_to_draw_on(policy) -> None:

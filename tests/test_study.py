@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,12 @@ from morphzoo.curves import STEPS
 from morphzoo.sb3 import make_vec_env
 from morphzoo.study_report import study_figure, study_table, write_pages
 from morphzoo.training import study as studies
-from morphzoo.training.baseline import OFF_POLICY, Baseline, train_baseline
+from morphzoo.training.baseline import OFF_POLICY, Baseline, make_model, train_baseline
 from morphzoo.training.curve import read_curve
 from morphzoo.training.fleet import train_runs
 from morphzoo.training.pool import PlannedRun
 from morphzoo.training.progress import learning_times
+from morphzoo.training.run import holds_run
 
 ROOT = Path(__file__).parents[1]
 KEPT = sorted((ROOT / "studies").glob("*.json"))
@@ -248,9 +251,9 @@ def test_every_run_is_checked_before_the_first_starts(tmp_path):
 
 TD3 = {
     "env": "morphzoo/PointUMaze-v0", "algorithm": "td3", "replay": "hindsight", "steps": 300,
-    "n_envs": 2, "evaluate_every": 100, "evaluate_episodes": 2,
+    "n_envs": 2, "action_noise": 0.2, "evaluate_every": 100, "evaluate_episodes": 2,
     "env_kwargs": {"max_episode_steps": 20}, "policy_kwargs": {"net_arch": [8]},
-    "algorithm_kwargs": {"learning_starts": 60, "batch_size": 8, "buffer_size": 200},
+    "algorithm_kwargs": {"batch_size": 8, "buffer_size": 200},
 }  # fmt: skip
 SAC = {
     "env": "morphzoo/Swimmer-v5", "algorithm": "sac", "steps": 150, "evaluate_every": 50,
@@ -292,6 +295,28 @@ def test_a_baseline_repeats_and_its_last_row_is_of_the_model_that_is_kept(tmp_pa
         train_baseline(Baseline.from_dict({**SAC, "seed": 1}), tmp_path / "a", progress=False)
 
 
+def test_a_baseline_explores_by_the_noise_that_it_is_given():
+    def stored(noise: float) -> Any:
+        model = make_model(Baseline.from_dict({**TD3, "action_noise": noise}))
+        with contextlib.closing(model.env):
+            model.learn(60)
+        return model, model.replay_buffer.actions[20:30]
+
+    (one, little), (two, much) = stored(1e-9), stored(0.5)
+    assert one.learning_starts == two.learning_starts == 40
+    assert not np.allclose(little, much) and np.abs(much).max() <= 1
+
+
+def test_runs_and_baselines_do_not_overwrite_each_other(tmp_path):
+    recipe = studies.read_study(written(tmp_path)).recipe("rate", 0)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    with pytest.raises(ValueError, match="holds a recipe's run"):
+        train_baseline(Baseline.from_dict(SAC), tmp_path, progress=False)
+    (tmp_path / "baseline.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds a baseline's training"):
+        holds_run(tmp_path, recipe)
+
+
 def test_a_baseline_ends_when_its_time_is_up(tmp_path):
     endless = Baseline.from_dict({**SAC, "steps": 10**9})
     train_baseline(endless, tmp_path, minutes=0.02, progress=False)
@@ -307,6 +332,8 @@ def test_a_baseline_ends_when_its_time_is_up(tmp_path):
         ({"n_env": 3}, "unknown key 'n_env'. Did you mean 'n_envs'"),
         ({"evaluate_seed": 9999, "evaluate_episodes": 2}, "reserved for final scores"),
         ({"seed": "one"}, "'seed' must be int"),
+        ({"algorithm": "td3"}, "td3 explores by 'action_noise' alone"),
+        ({"action_noise": -0.1}, "'action_noise' must be 0 or more"),
     ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path, change, message):
@@ -321,11 +348,16 @@ def test_what_is_no_baseline_is_refused(tmp_path, change, message):
     [
         (
             {"algorithm_kwargs": {"batchsize": 8}},
-            "no keyword 'batchsize'. Did you mean 'batch_size'",
+            "no keyword 'batchsize' that can be set here. Did you mean 'batch_size'",
         ),
         ({"replay": "hindsight"}, "hindsight needs goals, and 'morphzoo/Swimmer-v5' has none"),
         ({"env": "morphzoo/Swimmmer-v5"}, "Swimmmer"),
         ({"policy_kwargs": {"net_arc": [8]}}, "net_arc"),
+        ({"algorithm_kwargs": {"seed": 1}}, "no keyword 'seed' that can be set here"),
+        (
+            {**TD3, "algorithm_kwargs": {"learning_starts": 39}},
+            "give learning_starts=40 or more, an episode of each of 2 environments, found 39",
+        ),
     ],
 )
 def test_a_baseline_that_cannot_be_made_is_refused_before_any_work(tmp_path, change, message):

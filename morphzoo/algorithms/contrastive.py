@@ -10,6 +10,8 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.save_util import load_from_pkl
+from stable_baselines3.common.type_aliases import RolloutReturn
 
 from morphzoo.algorithms.contrastive_checks import check_contrastive
 from morphzoo.algorithms.contrastive_step import ContrastiveStep
@@ -89,7 +91,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
         batch_size: int = 512,
         gamma: float = 0.99,
         *,
-        train_freq: int | tuple[int, str] = 1,
+        train_freq: int | tuple[int, str] | list[Any] = 1,
         gradient_steps: int = 1,
         infonce: str = "forward",
         logsumexp_penalty: float = 0.1,
@@ -117,7 +119,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
             learning_starts,
             batch_size,
             gamma=gamma,
-            train_freq=train_freq,
+            train_freq=tuple(train_freq) if isinstance(train_freq, list) else train_freq,
             gradient_steps=gradient_steps,
             replay_buffer_class=FutureReplayBuffer,
             policy_kwargs=policy_kwargs,
@@ -223,6 +225,17 @@ class ContrastiveRL(OffPolicyAlgorithm):
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
 
+    def collect_rollouts(self, *args: Any, **kwargs: Any) -> RolloutReturn:
+        """Collect steps; see `OffPolicyAlgorithm.collect_rollouts`.
+
+        Where a callback ends the training, the step that it saw has been made and is not stored, so
+        the environments begin anew when learning goes on: episodes of the buffer have no gaps.
+        """
+        rollout = super().collect_rollouts(*args, **kwargs)
+        if not rollout.continue_training:
+            self._last_obs = None
+        return rollout
+
     def _sample_action(
         self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -270,9 +283,9 @@ class ContrastiveRL(OffPolicyAlgorithm):
             ValueError: if it is of another kind, or of other environments.
         """
         fresh = cast(FutureReplayBuffer, self.replay_buffer)
-        super().load_replay_buffer(path, truncate_last_traj)
-        loaded, self.replay_buffer = self.replay_buffer, fresh
+        loaded = load_from_pkl(path, self.verbose)
         self.replay_buffer = check_replay(loaded, fresh)
+        self.replay_buffer.device = self.device
         self.replay_buffer.gamma = self.gamma
         if truncate_last_traj:
             self.replay_buffer.close_episodes()

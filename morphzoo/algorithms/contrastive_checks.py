@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.vec_env import VecEnv
 
 from morphzoo.algorithms.contrastive_losses import INFONCE
@@ -36,11 +38,38 @@ def check_contrastive(model: Any) -> None:
     at_least(model, 0, "learning_starts", "logsumexp_penalty", "max_grad_norm")
     at_least(model, 1, "buffer_size")
     at_least(model, 2, "batch_size")  # one pair has nothing to be told apart from
+    _check_frequency(model)
     first_coefficient(model.ent_coef)
     if model.target_entropy != "auto":
         _number("target_entropy", model.target_entropy)
     if model.env is not None:
         _check_buffer(model.buffer_size, model.env)
+
+
+def _check_frequency(model: Any) -> None:
+    """Refuse what is no number of steps; SB3 would find it at the first training, or never."""
+    for name in ("batch_size", "gradient_steps"):
+        if not isinstance(found := getattr(model, name), (int, np.integer)):
+            raise ValueError(f"{name}: expected a whole number, found {found!r}")
+    if model.gradient_steps < 1 and model.gradient_steps != -1:
+        raise ValueError(
+            f"gradient_steps: expected 1 or more, or -1 for as many as steps were collected, found "
+            f"{model.gradient_steps}"
+        )
+    given = model.train_freq
+    if isinstance(given, TrainFreq):  # of a model that was loaded
+        return
+    steps, unit = given if isinstance(given, (tuple, list)) and len(given) == 2 else (given, "step")
+    if not isinstance(steps, (int, np.integer)) or steps < 1 or unit not in ("step", "episode"):
+        raise ValueError(
+            f"train_freq: expected a number of steps from 1 on, or (number, 'step' or 'episode'), "
+            f"found {given!r}"
+        )
+    if unit == "episode" and model.env is not None and model.env.num_envs > 1:
+        raise ValueError(
+            f"train_freq: with {model.env.num_envs} environments episodes end at different times; "
+            "give steps"
+        )
 
 
 def _number(name: str, value: Any) -> float:

@@ -82,6 +82,11 @@ class TrunkSettings:
                 "norm='none' has no scales: final_norm=True and block_init='identity' need "
                 "norm='layer' or 'hypersphere'"
             )
+        if self.activation == "relu" and self.block_init == "identity":
+            raise ValueError(
+                "block_init='identity' with activation='relu': a block that begins at zero, where "
+                "relu has no slope, stays there; take 'swish'"
+            )
         if self.residual == "none" and self.block_init == "identity":
             raise ValueError(
                 "block_init='identity' with residual='none': a block that begins at zero and adds "

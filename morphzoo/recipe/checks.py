@@ -32,7 +32,9 @@ def did_you_mean(word: str, known: Iterable[str], listed: Iterable[str] | None =
 
 def typed(name: str, value: Any, annotation: str) -> Any:
     """Return `value` as the type that the field's annotation names, or raise ValueError."""
-    kind = {"s": str, "i": int, "l": list, "d": dict}[annotation[0]]
+    kind = {"s": str, "i": int, "f": float, "l": list, "d": dict}[annotation[0]]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, kind) or isinstance(value, bool):

@@ -12,15 +12,18 @@ import dataclasses
 import inspect
 import io
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import SAC, TD3, HerReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.noise import NormalActionNoise
 from tqdm import tqdm
 
 from morphzoo.actors import torch_threads
@@ -31,6 +34,9 @@ from morphzoo.training import one_process
 from morphzoo.training.curve import Curve, update_values
 
 OFF_POLICY: dict[str, Any] = {"sac": SAC, "td3": TD3}
+#: Keywords of Stable-Baselines3's that a `Baseline` has words of its own for, or no use.
+_TAKEN = {"self", "policy", "env", "seed", "device", "policy_kwargs", "action_noise", "verbose"}
+_TAKEN |= {"replay_buffer_class", "tensorboard_log", "_init_setup_model"}
 _MARGIN = 20_000_000  # bytes
 
 
@@ -48,6 +54,8 @@ class Baseline:
         env_kwargs: keywords of the environment.
         policy_kwargs: keywords of Stable-Baselines3's policy.
         algorithm_kwargs: keywords of the algorithm.
+        action_noise: deviation of the noise added to actions of half width 1 while steps are
+            collected, 0 for none; TD3 explores by it alone, so it wants some.
         evaluate_every: steps between two rows of the curve, each with an evaluation.
         evaluate_episodes: episodes of one, by mean actions.
         evaluate_seed: seed of the first of them, the same each time.
@@ -65,6 +73,7 @@ class Baseline:
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     policy_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     algorithm_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    action_noise: float = 0.0
     evaluate_every: int = 50_000
     evaluate_episodes: int = 10
     evaluate_seed: int = 1000
@@ -78,6 +87,10 @@ class Baseline:
         for name in ("steps", "n_envs", "evaluate_every", "evaluate_episodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"'{name}' must be positive, found {getattr(self, name)}")
+        if not 0 <= self.action_noise < math.inf:
+            raise ValueError(f"'action_noise' must be 0 or more, found {self.action_noise}")
+        if self.algorithm == "td3" and not self.action_noise:
+            raise ValueError("td3 explores by 'action_noise' alone: give one, its paper's is 0.1")
         check_seeds(self)
 
     @classmethod
@@ -119,6 +132,8 @@ def train_baseline(
         OSError: the folder is not writable.
     """
     folder = check_writable(out, _MARGIN)
+    if (folder / "recipe.json").exists():
+        raise ValueError(f"'{folder}' holds a recipe's run: give another folder")
     text = json.dumps(dataclasses.asdict(baseline), indent=2) + "\n"
     said, done = folder / "baseline.json", folder / "model.zip"
     if said.exists() and said.read_text(encoding="utf-8") != text:
@@ -143,31 +158,56 @@ def make_model(baseline: Baseline) -> Any:
         ValueError: environment, keywords and replay do not fit each other.
     """
     algorithm = OFF_POLICY[baseline.algorithm]
-    known = inspect.signature(algorithm).parameters
+    known = inspect.signature(algorithm).parameters.keys() - _TAKEN
     for name in baseline.algorithm_kwargs:
         if name not in known:
             raise ValueError(
-                f"baseline: '{baseline.algorithm}' has no keyword '{name}'."
+                f"baseline: '{baseline.algorithm}' has no keyword '{name}' that can be set here."
                 f"{did_you_mean(name, known)}"
             )
     env = make_vec_env(
         baseline.env, baseline.n_envs, baseline.seed, num_threads=1, **baseline.env_kwargs
     )
-    kwargs, policy_kwargs = copy.deepcopy((baseline.algorithm_kwargs, baseline.policy_kwargs))
-    if baseline.replay == "hindsight":
-        kwargs["replay_buffer_class"] = HerReplayBuffer
-    goals = isinstance(env.observation_space, spaces.Dict)
-    if baseline.replay == "hindsight" and not goals:
-        env.close()
+    with contextlib.ExitStack() as stack:
+        stack.callback(env.close)
+        goals = isinstance(env.observation_space, spaces.Dict)
+        model = algorithm(
+            "MultiInputPolicy" if goals else "MlpPolicy",
+            env,
+            policy_kwargs=copy.deepcopy(baseline.policy_kwargs),  # which is written to
+            seed=baseline.seed,
+            device="cpu",
+            action_noise=_noise(baseline.action_noise, env),
+            **copy.deepcopy(baseline.algorithm_kwargs),
+            **(_hindsight(baseline, env) if baseline.replay == "hindsight" else {}),
+        )
+        stack.pop_all()
+    return model
+
+
+def _noise(deviation: float, env: Any) -> NormalActionNoise | None:
+    """Return the noise of one environment's actions; SB3 adds it to actions scaled to -1..1."""
+    if not deviation:
+        return None
+    size = env.action_space.shape
+    return NormalActionNoise(np.zeros(size), np.full(size, deviation))
+
+
+def _hindsight(baseline: Baseline, env: Any) -> dict[str, Any]:
+    """Return what goals that are relabelled ask for: a buffer, and whole episodes to begin with."""
+    if not isinstance(env.observation_space, spaces.Dict):
         raise ValueError(f"baseline: hindsight needs goals, and '{baseline.env}' has none")
-    return algorithm(
-        "MultiInputPolicy" if goals else "MlpPolicy",
-        env,
-        policy_kwargs=policy_kwargs,  # which is written to
-        seed=baseline.seed,
-        device="cpu",
-        **kwargs,
-    )
+    buffer: dict[str, Any] = {"replay_buffer_class": HerReplayBuffer}
+    whole = env.num_envs * env.vector_env.episodes.max_steps
+    given = baseline.algorithm_kwargs.get("learning_starts")
+    if given is None:
+        return {**buffer, "learning_starts": whole}
+    if given < whole:
+        raise ValueError(
+            f"baseline: hindsight draws from whole episodes: give learning_starts={whole} or more, "
+            f"an episode of each of {env.num_envs} environments, found {given}"
+        )
+    return buffer
 
 
 class _Keep(BaseCallback):

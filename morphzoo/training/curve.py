@@ -63,8 +63,14 @@ class Curve:
         self.path = path
         evaluations = [f"{body}:{actions}" for body in bodies for actions in ACTIONS]
         self.columns = (*COLUMNS, *extra, "score", *evaluations)
-        self.text = self._line(self.columns) if text is None else text
+        self._lines = [self._line(self.columns) if text is None else text]
         write_text_atomic(path, self.text)
+
+    @property
+    def text(self) -> str:
+        """The whole file."""
+        self._lines = ["".join(self._lines)]
+        return self._lines[0]
 
     def append(self, values: Mapping[str, float | int]) -> None:
         """Add one row; columns without a value stay empty.
@@ -73,7 +79,7 @@ class Curve:
             OSError: The disk is full.
         """
         line = self._line([_number(values.get(column)) for column in self.columns])
-        self.text += line
+        self._lines.append(line)
         with open(self.path, "a", encoding="utf-8", newline="") as file:
             file.write(line)
 

@@ -265,9 +265,11 @@ def holds_run(folder: Path, recipe: Recipe) -> bool:
         recipe: What is, or is to be, trained there.
 
     Raises:
-        ValueError: The folder holds a run of another recipe.
+        ValueError: The folder holds a run of another recipe, or a baseline.
     """
     path = folder / "recipe.json"
+    if (folder / "baseline.json").exists():
+        raise ValueError(f"'{folder}' holds a baseline's training: give another --out")
     if not path.exists():
         return False
     stored = _binding(read_recipe(path))  # older files lack younger keys: their defaults count
