@@ -117,7 +117,8 @@ def _median(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray,
     steps = max((line[0] for line in lines), key=len)
     if any(not len(line[0]) for line in lines):
         return steps[:0], steps[:0].astype(float)
-    steps = steps[steps <= min(line[0][-1] for line in lines)]
+    within = steps <= min(line[0][-1] for line in lines)
+    steps = steps[within & (steps >= max(line[0][0] for line in lines))]
     return steps, np.median([np.interp(steps, *line) for line in lines], axis=0)
 
 
@@ -130,7 +131,8 @@ def write_pages(study: Study, found: Sequence[Series], docs: Path) -> None:
         docs: folder of the pages; the figure is put there too. A place is `<!-- study-NAME -->` and
             `<!-- /study-NAME -->`.
     """
-    save_png(study_figure(study, found), docs / f"{study.name}.png")
+    if any(len(_known(one, column)[0]) > 1 for one in found for column in study.columns):
+        save_png(study_figure(study, found), docs / f"{study.name}.png")
     mark = f"study-{study.name}"
     for page in sorted(docs.glob("*.md")):
         text = page.read_text(encoding="utf-8")

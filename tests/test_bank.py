@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit, TransformReward
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 from torch import nn
 
 from morphzoo.algorithms.rollouts import play
@@ -263,3 +263,5 @@ def test_what_cannot_be_compared_is_refused() -> None:
         rows_of(ant(1, max_episode_steps=-1), 2)
     with pytest.raises(ValueError, match=r"VecNormalize.*'normalize': True"):
         rows_of(VecNormalize(DummyVecEnv([cartpole])), 2)
+    with pytest.raises(ValueError, match="VecNormalize"):
+        rows_of(VecMonitor(VecNormalize(DummyVecEnv([cartpole]))), 2)

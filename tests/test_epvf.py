@@ -27,6 +27,7 @@ from morphzoo.algorithms.features import (
     make_features,
     register_features,
 )
+from morphzoo.algorithms.memory import container_bytes
 from morphzoo.algorithms.players import play_counted
 from morphzoo.algorithms.policy_critic import PolicyCritic
 from morphzoo.algorithms.policy_replay import PolicyReplay
@@ -37,7 +38,7 @@ from morphzoo.policies import DeterministicPolicy
 from morphzoo.policies.weight_space import MlpLayout, symmetries
 from morphzoo.recipe import Recipe, make_recipe
 from morphzoo.sb3 import make_vec_env
-from morphzoo.training import train
+from morphzoo.training import needed_bytes, train
 from morphzoo.training.curve import read_curve
 from morphzoo.transfer import evaluate
 
@@ -406,6 +407,13 @@ def test_pssvf_has_the_settings_of_cartpole() -> None:
         ({"n_critic_steps": 0}, "n_critic_steps"),
         ({"n_policy_steps": -1}, "n_policy_steps"),
         ({"held_out": 1.0}, "held_out"),
+        ({"num_policies": 2}, "the same slope everywhere"),
+        ({"population_size": 0}, "at least 1, found 0"),
+        ({"population_size": 8.0}, "population_size must be a whole number, found 8.0"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"buffer_size": 0}, "buffer_size: |buffer of 0"),
+        ({"n_critic_steps": 1.5}, "n_critic_steps must be a whole number"),
+        ({"policy": "ChromaticPolicy", "features": "unf"}, "whole matrices and biases"),
         ({"population_size": 3}, "even, found 3"),
         ({"policy": "CnnPolicy"}, "CnnPolicy"),
     ],
@@ -415,6 +423,36 @@ def test_what_cannot_be_is_refused_at_construction(change: dict[str, Any], messa
     policy = change.pop("policy", "MlpPolicy")
     with pytest.raises(ValueError, match=message):
         EPVF(policy, ant(), **change)
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "cache"),
+    [
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_files_read_lately_count_as_free_memory(limit, used, cache, tmp_path: Path) -> None:
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    assert container_bytes(tmp_path) is None
+    (tmp_path / limit).write_text("1000\n")
+    (tmp_path / used).write_text("900\n")
+    assert container_bytes(tmp_path) == 100
+    (tmp_path / limit).with_name("memory.stat").write_text(f"anon 300\n{cache} 600\n")
+    assert container_bytes(tmp_path) == 700
+    if limit == "memory.max":
+        (tmp_path / limit).write_text("max\n")
+        assert container_bytes(tmp_path) is None
+
+
+def test_the_room_on_disk_is_that_of_full_states() -> None:
+    weights = sum(t.numel() * t.element_size() for t in model_of("es").policy.state_dict().values())
+    few, many = (
+        needed_bytes(model_of("epvf", buffer_size=size, batch_size=10)) for size in (20, 1000)
+    )
+    row = 4 * model_of("es").policy.num_parameters + 8
+    assert many - few == 2 * 980 * row
+    assert needed_bytes(model_of("es")) > 12 * weights + 20_000_000
 
 
 def test_only_flat_policies_are_searched() -> None:
@@ -551,7 +589,7 @@ def test_weights_stay_within_the_clip_and_shifts_within_their_bound() -> None:
 def test_a_critic_step_by_hand() -> None:
     """One step of AdamW moves the linear critic by its rate against the gradient's sign."""
     model = model_of(
-        "epvf", features="theta", features_kwargs={}, critic_kwargs={"net_arch": []},
+        "epvf", features="theta", features_kwargs={}, critic_kwargs={"net_arch": [], "zero": False},
         critic_weight_decay=0.0, n_critic_steps=1, n_policy_steps=0, target="none", held_out=0.0,
         batch_size=10, buffer_size=10, scale_inputs="none", critic_learning_rate=1e-3,
         critic_optimizer="adam",
@@ -576,8 +614,49 @@ def test_held_out_policies_are_whole_pairs_that_the_critic_never_meets() -> None
     assert int(kept.sum()) == model._kept_out == 4 and not bool((learned & kept).any())
     pairs = kept.view(2, 2, 5)  # policy, sign, pair
     assert torch.equal(pairs[:, 0], pairs[:, 1])
+    assert pairs[:, 0].sum(1).tolist() == [1, 1], "of each policy as many"
     model.learn(1)
     assert len(model.replay) == 16
+
+
+def test_critic_keywords_that_are_not_given_stay() -> None:
+    assert EPVF("MlpPolicy", ant(), critic_kwargs={"zero": False}).critic_kwargs == {
+        "net_arch": [],
+        "zero": False,
+    }
+    with pytest.raises(ValueError, match="the keyword is EPVF's"):
+        PSSVF("MlpPolicy", ant(), paper=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_saved_in_the_middle_of_a_generation_counts_it_once(name, tmp_path: Path) -> None:
+    class Save(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.model._n_updates == 1 and not (tmp_path / "part.zip").exists():
+                self.model.save(tmp_path / "part.zip")
+            return True
+
+    whole = model_of(name)
+    whole.learn(300, callback=Save())
+    again: Any = ALGORITHMS[name].load(tmp_path / "part.zip", env=ant())
+    assert again._n_updates == 1 and 0 < again.num_timesteps < 300
+    again.learn(300 - again.num_timesteps, reset_num_timesteps=False)
+    assert again.num_timesteps == whole.num_timesteps
+    assert torch.equal(again.policy.theta, whole.policy.theta)
+
+
+def test_what_a_loaded_model_is_given_counts_or_is_refused(tmp_path: Path) -> None:
+    model_of("es").save(tmp_path / "es.zip")
+    given = {"noise_scale": 0.7, "noise_floor": 0.2, "antithetic": False, "top": 0}
+    again = ES.load(tmp_path / "es.zip", env=ant(), stats_window_size=9, **given)
+    noise = again.perturbation
+    assert (noise.scale, noise.floor, noise.antithetic, noise.relative) == (0.7, 0.2, False, True)
+    assert again._stats_window_size == 9 and again.device.type == "cpu"
+    for name, message in (("optimizer", "cannot be changed"), ("noise_size", "no keyword")):
+        with pytest.raises(ValueError, match=f"'{name}' {message}|{message} '{name}'"):
+            ES.load(tmp_path / "es.zip", env=ant(), **{name: "adam"})
+    with pytest.raises(ValueError, match="noise_scale must be above 0"):
+        ES.load(tmp_path / "es.zip", env=ant(), noise_scale=-1.0)
 
 
 def test_several_policies_go_their_own_ways_and_the_best_is_shown() -> None:

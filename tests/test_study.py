@@ -80,7 +80,21 @@ def test_a_variant_may_be_another_recipe(tmp_path):
     ("changes", "message"),
     [
         ({"every": 0}, "every >= 1"),
-        ({"seeds": []}, "a seed"),
+        ({"seeds": []}, "seeds must be different whole numbers, one at least"),
+        ({"seeds": [1, 1]}, r"different whole numbers, one at least, found \[1, 1\]"),
+        ({"seeds": 3}, "seeds must be list, found 3"),
+        ({"variants": {"x": {"seeds": []}}}, "variant 'x': seeds must be different"),
+        ({"variants": {"x": 3}}, "variant 'x': expected changes, found 3"),
+        ({"columns": ["value_loss"]}, "columns must be dict"),
+        ({"every": "32"}, "every must be int, found '32'"),
+        ({"minutes": "60"}, "minutes must be int or float, found '60'"),
+        ({"settings": None}, "settings must be dict"),
+        (
+            {"variants": {"x": {"baseline": {"env": "e"}, "n_envs": 64, "steps": 1}}},
+            "variant 'x': n_envs, steps beside 'baseline' would change nothing",
+        ),
+        ({"variants": {"x": {"baseline": {"seed": 1}}}}, "a baseline's seeds are the study's"),
+        ({"variants": {"x": {"baseline": {"env": "e"}}}}, "variant 'x': .*'algorithm' is missing"),
         ({"variants": {}}, "a variant"),
         ({"columns": {}}, "a column"),
         ({"variants": {"../up": {}}}, "names a folder"),
@@ -154,6 +168,9 @@ def test_minutes_are_those_of_learning_over_all_processes_and_end_a_table(tmp_pa
     (back,) = studies.read_series(path)
     assert back.axis("minute").tolist() == [1.0, 1.5, 2.5]
     assert learning_times(tmp_path / "none.csv") == []
+    (folder / "times.csv").write_text("step,seconds\n0,0.000\n4,60\n4,0.000\n8,70\n12,80\n")
+    seconds = dict(learning_times(folder / "times.csv"))
+    assert seconds == {0: 0, 4: 60, 8: 130, 12: 140}, "a slow first row is another process's too"
 
 
 def test_a_figure_has_a_row_of_panels_for_each_axis(tmp_path):
@@ -202,8 +219,19 @@ def test_the_figure_shows_every_seed_and_the_median(tmp_path):
     assert lines == {(1, 5): True, (3, 9): True, (2.0, 7.0): False, (2.0, 2.0): False}
 
 
+def test_the_median_is_of_where_all_have_numbers(tmp_path):
+    study = studies.read_study(written(tmp_path, seeds=[0, 3]))
+    late = studies.Series("rate", 3, np.array([80, 96]), {"loss": np.full(2, 10.0)})
+    late.values["mean"] = late.values["loss"]
+    panel = study_figure(study, [series("rate", 0, 0, 0, 0), late]).axes[0]
+    (median,) = [line for line in panel.get_lines() if line.get_label() == "rate"]
+    assert median.get_xdata().tolist() == [96e-6] and median.get_ydata().tolist() == [5]
+
+
 def test_pages_with_a_place_are_filled_and_others_left(tmp_path):
     study = studies.read_study(written(tmp_path))
+    write_pages(study, [series("as-it-is", 0, 1)], tmp_path)
+    assert not (tmp_path / "small.png").exists(), "one row is no curve"
     found = [series("as-it-is", 0, 1, 5)]
     for name, text in (
         ("one", "a\n<!-- study-small -->\n<!-- /study-small -->\nb\n"),
@@ -331,16 +359,19 @@ def test_a_baseline_ends_when_its_time_is_up(tmp_path):
         ({"steps": 0}, "'steps' must be positive, found 0"),
         ({"n_env": 3}, "unknown key 'n_env'. Did you mean 'n_envs'"),
         ({"evaluate_seed": 9999, "evaluate_episodes": 2}, "reserved for final scores"),
-        ({"seed": "one"}, "'seed' must be int"),
         ({"algorithm": "td3"}, "td3 explores by 'action_noise' alone"),
         ({"action_noise": -0.1}, "'action_noise' must be 0 or more"),
+        ({"evaluate_seed": -1}, "'evaluate_seed' must be 0 or more"),
     ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path, change, message):
     variants = {"sac": {"baseline": {**SAC, **change}}}
-    with pytest.raises(ValueError, match=message):
-        study = studies.read_study(written(tmp_path, variants=variants, seeds=[0]))
-        Baseline.from_dict({**study.variants["sac"]["baseline"]})  # a seed is the study's
+    with pytest.raises(ValueError, match=f"variant 'sac': .*{message}"):
+        studies.read_study(written(tmp_path, variants=variants, seeds=[0]))
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    assert type(Baseline.from_dict({**SAC, "evaluate_episodes": 2.0}).evaluate_episodes) is int
 
 
 @pytest.mark.parametrize(
@@ -363,7 +394,7 @@ def test_what_is_no_baseline_is_refused(tmp_path, change, message):
 def test_a_baseline_that_cannot_be_made_is_refused_before_any_work(tmp_path, change, message):
     study = studies.read_study(written(tmp_path, variants={"sac": {"baseline": {**SAC, **change}}}))
     with pytest.raises(ValueError, match=f"study 'small', variant 'sac': .*{message}"):
-        study.check_baselines()
+        study.check_baselines(tmp_path)
 
 
 # Those that are kept.

@@ -41,7 +41,7 @@ def main() -> int:
     if options.out:
         if not options.collect:
             keywords = {name: getattr(options, name) for name in ("workers", "ray", "retries")}
-            study.check_baselines()
+            study.check_baselines(options.out)
             progress, runs = not options.no_progress, study.runs(options.out)
             outcomes = train_runs(runs, options.out, progress=progress, **keywords)
             print_outcomes(outcomes)

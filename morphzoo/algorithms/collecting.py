@@ -42,12 +42,14 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
 
     def on_step(steps: int) -> bool:
         model.num_timesteps += steps
+        model.unfinished += steps
         callback.update_locals(locals())
         return callback.on_step()
 
     played = model.players.play(bank, seeds, on_step)
     if not played:
         return None
+    model.unfinished = 0
     callback.on_rollout_end()
     episodes, returned = joined(played, batches(len(bank), model.rows.num))
     check_returns(episodes.returns[returned])
@@ -65,10 +67,7 @@ def collect(model: Any, callback: BaseCallback) -> Generation | None:
     for batch in filter(None, played):
         model.policy.normalizer.hand_in(torch.tensor(batch.observed, device=model.device))
     if not returned.all():
-        kept = returned.copy()
-        if model.perturbation.antithetic:
-            kept[: len(noise)] = whole_pairs(returned[: len(noise)], model.num_policies)
-        generation = model._only(generation, torch.as_tensor(kept, device=model.device))
+        generation = model._only(generation, _kept(model, returned, len(noise)))
     model.current = model.centres.best(generation)
     return generation
 
@@ -126,6 +125,14 @@ def whole_pairs(returned: np.ndarray, num_policies: int) -> np.ndarray:
     """
     pairs = returned.reshape(num_policies, 2, -1)
     return np.broadcast_to(pairs.all(1, keepdims=True), pairs.shape).reshape(-1)
+
+
+def _kept(model: Any, returned: np.ndarray, drawn: int) -> torch.Tensor:
+    """Return which policies are learned from, bool[M + X]: those that returned, in whole pairs."""
+    kept = returned.copy()
+    if model.perturbation.antithetic:
+        kept[:drawn] = whole_pairs(returned[:drawn], model.num_policies)
+    return torch.as_tensor(kept, device=model.device)
 
 
 def _discard(model: Any, returned: np.ndarray) -> None:

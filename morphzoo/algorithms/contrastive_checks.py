@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from morphzoo.algorithms.contrastive_losses import INFONCE
 from morphzoo.algorithms.contrastive_step import PRECISIONS
 from morphzoo.algorithms.entropy_coefficient import first_coefficient
-from morphzoo.algorithms.population_checks import at_least
+from morphzoo.algorithms.population_checks import at_least, whole
 from morphzoo.algorithms.stages import time_limits
 from morphzoo.policies.goal_spaces import goal_sizes
 
@@ -48,9 +48,7 @@ def check_contrastive(model: Any) -> None:
 
 def _check_frequency(model: Any) -> None:
     """Refuse what is no number of steps; SB3 would find it at the first training, or never."""
-    for name in ("batch_size", "gradient_steps"):
-        if not isinstance(found := getattr(model, name), (int, np.integer)):
-            raise ValueError(f"{name}: expected a whole number, found {found!r}")
+    whole(model, "batch_size", "gradient_steps", "buffer_size", "learning_starts")
     if model.gradient_steps < 1 and model.gradient_steps != -1:
         raise ValueError(
             f"gradient_steps: expected 1 or more, or -1 for as many as steps were collected, found "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from morphzoo.algorithms.centres import OPTIMIZERS
-from morphzoo.algorithms.population_checks import at_least
+from morphzoo.algorithms.population_checks import at_least, whole
 from morphzoo.algorithms.targets import TARGETS
 
 SCALES = ("none", "clip", "standard")
@@ -40,6 +40,14 @@ def check_critic(model: Any) -> None:
             "features='visited' are of other states in each generation, which a critic that is "
             "kept would not notice: give reset_critic=True"
         )
+    linear = not model.critic_kwargs.get("net_arch", True)
+    if model.num_policies > 1 and linear and model.features == "theta":
+        raise ValueError(
+            "num_policies: one linear V of parameters has the same slope everywhere, so that all "
+            "policies would take the same steps; give critic_kwargs={'net_arch': [256, 256]} or "
+            "num_policies=1"
+        )
+    whole(model, "batch_size", "buffer_size", "n_critic_steps", "n_policy_steps")
     at_least(model, 1, "batch_size", "buffer_size", "n_critic_steps")
     at_least(model, 0, "n_policy_steps", "critic_learning_rate", "critic_weight_decay")
     at_least(model, 0, "max_shift")

@@ -119,7 +119,9 @@ class EPVF(PopulationAlgorithm):
             "reset_critic": reset_critic,
         }
         given = {key: value for key, value in asked.items() if value is not None}
-        settings = {**(PAPER if paper else OURS), **given, **shared}
+        preset = PAPER if paper else OURS
+        settings = {**preset, **given, **shared}
+        settings["critic_kwargs"] = {**preset["critic_kwargs"], **(critic_kwargs or {})}
         self.target: str = settings.pop("target")
         self.target_over: str = settings.pop("target_over")
         self.scale_inputs: str = settings.pop("scale_inputs")
@@ -135,16 +137,18 @@ class EPVF(PopulationAlgorithm):
         self.held_out = held_out
         self.max_shift = max_shift
         super().__init__(policy, env, _init_setup_model=False, **settings)
-        self.batch_size = batch_size or self._learned_from
-        self.buffer_size = buffer_size or max(self._learned_from, self.batch_size)
+        self.batch_size = self._learned_from if batch_size is None else batch_size
+        least = max(self._learned_from, self.batch_size)
+        self.buffer_size = least if buffer_size is None else buffer_size
         if _init_setup_model:
             self._setup_model()
 
     @property
     def _kept_out(self) -> int:
-        """How many policies of a generation V does not learn from; whole pairs."""
-        pairs = 2 if self.perturbation.antithetic else 1
-        return pairs * int(self.held_out * self.population_size / pairs)
+        """How many policies of a generation V does not learn from; whole pairs of each share."""
+        halves = 2 if self.perturbation.antithetic else 1
+        pairs = int(self.population_size) // max(self.num_policies, 1) // halves
+        return self.num_policies * halves * int(self.held_out * pairs)
 
     @property
     def _same_features(self) -> bool:
@@ -217,12 +221,9 @@ class EPVF(PopulationAlgorithm):
     def _split(self, shares: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the rows to learn from, and the others, bool[M]: whole pairs of each share."""
         halves = 2 if self.perturbation.antithetic else 1
-        pairs = sum(shares) // halves
-        order = torch.arange(pairs) < pairs - int(self.held_out * pairs)
-        learned = torch.cat(
-            [part.repeat(halves) for part in order.split([share // halves for share in shares])]
-        )
-        learned = learned.to(self.device)
+        pairs = [share // halves for share in shares]
+        kept = [torch.arange(num) < num - int(self.held_out * num) for num in pairs]
+        learned = torch.cat([part.repeat(halves) for part in kept]).to(self.device)
         return learned, ~learned
 
     def _rescale(self, fresh: torch.Tensor) -> None:

@@ -175,7 +175,14 @@ def functional(policy: DeterministicPolicy, **keywords: Any) -> UniversalNeuralF
         policy: the architecture.
         **keywords: `channels` and `micro_batch` of `UniversalNeuralFunctional`.
     """
-    return UniversalNeuralFunctional(policy.sizes, **keywords)
+    network = UniversalNeuralFunctional(policy.sizes, **keywords)
+    if network.layout.num_parameters != policy.num_parameters:
+        raise ValueError(
+            f"features='unf' read whole matrices and biases, {network.layout.num_parameters} "
+            f"numbers, and a {type(policy).__name__} has {policy.num_parameters}: give a "
+            "DeterministicPolicy"
+        )
+    return network
 
 
 #: Name -> what makes it. `register_features` adds a row.

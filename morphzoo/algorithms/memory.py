@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 
-_LIMITS = (  # of a container: how much it may use, how much it does (cgroup 2, then 1)
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
+# Of a container (cgroup 2, then 1): how much it may use, how much it does, and the name under which
+# `memory.stat` counts what of that are files read lately, which make room when it is needed.
+_LIMITS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -27,12 +26,28 @@ def available_bytes(device: torch.device) -> int | None:
         found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     elif hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         found.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit, used in _LIMITS:
-        if Path(limit).is_file() and (text := Path(limit).read_text(encoding="utf-8")).strip():
-            if text.strip() != "max":
-                found.append(int(text) - int(Path(used).read_text(encoding="utf-8")))
-            break
+    container = container_bytes(Path("/sys/fs/cgroup"))
+    found += [] if container is None else [container]
     return min(found) if found else None
+
+
+def container_bytes(folder: Path) -> int | None:
+    """Return how much memory a container has left (bytes); None outside of one.
+
+    Args:
+        folder: where its control group is mounted.
+    """
+    for limit, used, cache in _LIMITS:
+        path = folder / limit
+        if path.is_file() and (text := path.read_text(encoding="utf-8").strip()):
+            if text == "max":
+                return None
+            taken = int((folder / used).read_text(encoding="utf-8"))
+            stat = (folder / used).with_name("memory.stat")
+            lines = stat.read_text(encoding="utf-8").splitlines() if stat.is_file() else []
+            counted = dict(line.split() for line in lines)
+            return int(text) - taken + int(counted.get(cache, 0))
+    return None
 
 
 def check_memory(parts: dict[str, int], device: torch.device) -> None:

@@ -59,6 +59,10 @@ class Perturbation:
         for name, value in (("noise_scale", self.scale), ("noise_scale_end", self.scale_end)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, found {value}: nothing would move")
+        if self.hold and self.scale_end is None:
+            raise ValueError("noise_hold is for noise that moves afterwards: give noise_scale_end")
+        if self.floor and not self.relative:
+            raise ValueError("noise_floor is for relative noise: give noise_relative=True")
         if not 0 <= self.hold < 1:
             raise ValueError(f"noise_hold must be in [0, 1), found {self.hold}")
         for name, value in (("noise_floor", self.floor), ("noise_clip", self.clip)):

@@ -40,6 +40,12 @@ class PolicyReplay(nn.Module):
         return self._count
 
     @property
+    def nbytes(self) -> int:
+        """What a full one takes in a state dict (bytes)."""
+        row = 4 * self._thetas.shape[1] + self._returns.element_size()
+        return max(self.capacity - self.incoming, 0) * row
+
+    @property
     def thetas(self) -> torch.Tensor:
         """All policies `float32[n, P]`, the oldest first."""
         return self._rows(self._thetas, None)

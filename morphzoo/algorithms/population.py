@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 
@@ -19,6 +19,7 @@ from morphzoo.algorithms.generation_log import log_rollout, log_weights
 from morphzoo.algorithms.perturbations import Perturbation
 from morphzoo.algorithms.placing import check_ray, check_room, place
 from morphzoo.algorithms.population_checks import check_population
+from morphzoo.algorithms.saved_search import SavedSearch
 from morphzoo.algorithms.steps_bar import with_steps_bar
 from morphzoo.algorithms.streams import NOISE, Streams
 from morphzoo.policies.bank import PolicyBank
@@ -26,7 +27,7 @@ from morphzoo.policies.chromatic import ChromaticPolicy
 from morphzoo.policies.deterministic import DeterministicPolicy
 
 
-class PopulationAlgorithm(BaseAlgorithm):
+class PopulationAlgorithm(SavedSearch):
     """Plays one episode each of M perturbed policies, learns from their returns, and again.
 
     A subclass writes `_train`. Returns are undiscounted. Everything random follows from `seed` and
@@ -88,7 +89,6 @@ class PopulationAlgorithm(BaseAlgorithm):
     #: Plain numbers that a training goes on with, besides Stable-Baselines3's counters.
     state_attributes = ("current", "discarded")
     _least = LEAST
-    policy: DeterministicPolicy
     policy_aliases = {
         "MlpPolicy": DeterministicPolicy,
         "DeterministicPolicy": DeterministicPolicy,
@@ -140,7 +140,8 @@ class PopulationAlgorithm(BaseAlgorithm):
             seed=seed,
             supported_action_spaces=(spaces.Box, spaces.Discrete),
         )
-        self.population_size = population_size or (1 if env is None else self.n_envs)
+        default = 1 if env is None else self.n_envs
+        self.population_size = default if population_size is None else population_size
         self._stats_window_size = stats_window_size or max(100, self.population_size)
         self.num_policies, self.optimizer_name = num_policies, optimizer
         shape = noise_relative, noise_floor, noise_clip, antithetic, noise_scale_end, noise_hold
@@ -148,7 +149,7 @@ class PopulationAlgorithm(BaseAlgorithm):
         self.weight_clip, self.weight_decay = weight_clip, weight_decay
         self.evaluate_every, self.evaluate_episodes = evaluate_every, evaluate_episodes
         self.ray, self.workers, self.ray_kwargs = ray, workers, ray_kwargs or {}
-        self.current = self.discarded = self.discarded_in_a_row = 0
+        self.current = self.discarded = self.discarded_in_a_row = self.unfinished = 0
         self.backend = backend
         self.streams = Streams(seed)
         if _init_setup_model:
@@ -179,6 +180,8 @@ class PopulationAlgorithm(BaseAlgorithm):
 
     def _setup_model(self) -> None:
         """Check, build the policy and the centres, and find the rows to play on."""
+        changes = self.__dict__.pop("noise_changes", {})  # of `load`
+        self.perturbation = replace(self.perturbation, **changes)
         self._check()
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
@@ -230,6 +233,7 @@ class PopulationAlgorithm(BaseAlgorithm):
             progress_bar: whether to show one.
         """
         name, reset = tb_log_name or type(self).__name__, reset_num_timesteps
+        self.rewind()
         total, callback = self._setup_learn(total_timesteps, callback, reset, name, progress_bar)
         callback.on_training_start(locals(), globals())
         try:
@@ -288,12 +292,6 @@ class PopulationAlgorithm(BaseAlgorithm):
     def _generator(self, stream: int) -> torch.Generator:
         """Return a generator for a stream of this generation."""
         return self.streams.generator(self._drawn, stream, self.device)
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "rows", "players", "centres", "optimizer"]
-
-    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
-        return ["policy", "centres", "optimizer"], []
 
     def _init_callback(self, callback: Any, progress_bar: bool = False) -> BaseCallback:
         inner = super()._init_callback(callback)

@@ -16,6 +16,7 @@ def check_population(model: Any) -> None:
     Raises:
         ValueError: naming what was found.
     """
+    whole(model, "population_size", "num_policies", "evaluate_every", "evaluate_episodes")
     if model.num_policies < 1 or model.population_size < 1:
         raise ValueError(
             f"population_size and num_policies must be at least 1, found {model.population_size} "
@@ -50,6 +51,17 @@ def at_least(model: Any, least: float, *names: str) -> None:
     for name in names:
         if not getattr(model, name) >= least:
             raise ValueError(f"{name} must be at least {least}, found {getattr(model, name)}")
+
+
+def whole(model: Any, *names: str) -> None:
+    """Refuse attributes that are no whole numbers.
+
+    Raises:
+        ValueError: naming the first that is none.
+    """
+    for name in names:
+        if not isinstance(found := getattr(model, name), (int, np.integer)):
+            raise ValueError(f"{name} must be a whole number, found {found!r}")
 
 
 def check_returns(returns: np.ndarray) -> None:

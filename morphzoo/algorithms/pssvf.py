@@ -56,6 +56,8 @@ class PSSVF(EPVF):
         learning_rate: Any = 1e-3,
         **keywords: Any,
     ) -> None:
+        if "paper" in keywords:
+            raise ValueError("paper: PSSVF's defaults are its paper's; the keyword is EPVF's")
         settings = {**self.DEFAULTS, **keywords}
         for group in ("critic_kwargs", "policy_kwargs"):  # one of them given leaves the others
             settings[group] = {**self.DEFAULTS[group], **(keywords.get(group) or {})}

@@ -11,7 +11,12 @@ import numpy as np
 from gymnasium.utils import seeding
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecEnv,
+    VecNormalize,
+    is_vecenv_wrapped,
+)
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from morphzoo.algorithms.rollouts import DeviceRows, Rows
@@ -191,7 +196,7 @@ def rows_of(env: VecEnv, wanted: int) -> Rows:
     if isinstance(env, MorphologyVecEnv):
         simulation, limit = env.vector_env.simulation, env.vector_env.episodes.max_steps
         return SimulationRows(simulation, _limited(limit, env))
-    if isinstance(env, VecNormalize):
+    if is_vecenv_wrapped(env, VecNormalize):
         raise ValueError(
             "VecNormalize changes rewards and, with every step, what policies see, so that returns "
             "cannot be compared: take it off, and give policy_kwargs={'normalize': True}"

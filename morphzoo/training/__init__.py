@@ -14,13 +14,14 @@ from morphzoo.files import PathLike, check_writable, locked
 from morphzoo.recipe import Recipe
 from morphzoo.training.curve import check_bodies
 from morphzoo.training.model import build_model
+from morphzoo.training.parts import others_bytes
 from morphzoo.training.run import TrainingRun, Watch
 
 __all__ = ["build_model", "train"]
 
 _MARGIN = 20_000_000  # bytes kept free for curve, cards and logs
 _COPIES = 12  # weights, Adam's two moments, in two states, `best` in each, `best` and `final`
-_STATES = 2  # at once, each with the replay buffer if there is one
+_STATES = 2  # at once, each with the replay buffer and with what else a model has
 
 
 def train(
@@ -94,8 +95,8 @@ def needed_bytes(model: Any) -> int:
     """Return the room on disk that the folder of a model's run will take at most (bytes)."""
     weights = sum(t.numel() * t.element_size() for t in model.policy.state_dict().values())
     buffer = getattr(model, "replay_buffer", None)
-    kept = 0 if buffer is None else _STATES * buffer.nbytes
-    return _COPIES * weights + kept + _MARGIN
+    kept = others_bytes(model) + (0 if buffer is None else buffer.nbytes)
+    return _COPIES * weights + _STATES * kept + _MARGIN
 
 
 @contextlib.contextmanager

@@ -81,7 +81,8 @@ class Baseline:
     def __post_init__(self) -> None:
         """Check."""
         for field in dataclasses.fields(self):
-            typed(field.name, getattr(self, field.name), str(field.type))
+            value = typed(field.name, getattr(self, field.name), str(field.type))
+            object.__setattr__(self, field.name, value)
         choice("algorithm", self.algorithm, OFF_POLICY)
         choice("replay", self.replay, ("uniform", "hindsight"))
         for name in ("steps", "n_envs", "evaluate_every", "evaluate_episodes"):
@@ -91,6 +92,8 @@ class Baseline:
             raise ValueError(f"'action_noise' must be 0 or more, found {self.action_noise}")
         if self.algorithm == "td3" and not self.action_noise:
             raise ValueError("td3 explores by 'action_noise' alone: give one, its paper's is 0.1")
+        if self.evaluate_seed < 0:
+            raise ValueError(f"'evaluate_seed' must be 0 or more, found {self.evaluate_seed}")
         check_seeds(self)
 
     @classmethod
@@ -132,23 +135,38 @@ def train_baseline(
         OSError: the folder is not writable.
     """
     folder = check_writable(out, _MARGIN)
-    if (folder / "recipe.json").exists():
-        raise ValueError(f"'{folder}' holds a recipe's run: give another folder")
-    text = json.dumps(dataclasses.asdict(baseline), indent=2) + "\n"
-    said, done = folder / "baseline.json", folder / "model.zip"
-    if said.exists() and said.read_text(encoding="utf-8") != text:
-        raise ValueError(f"'{folder}' holds another training: give another folder")
-    if done.exists():
+    done = folder / "model.zip"
+    if holds_baseline(folder, baseline) and done.exists():
         return done
     with one_process(folder), torch_threads(1):
         model = make_model(baseline)
         with contextlib.closing(model.env):
-            write_text_atomic(said, text)
+            write_text_atomic(folder / "baseline.json", _text(baseline))
             keep = _Keep(baseline, folder, 60 * minutes, progress)
             model.learn(baseline.steps, callback=keep)
             model.save(packed := io.BytesIO())
             write_bytes_atomic(done, packed.getvalue())
     return done
+
+
+def holds_baseline(folder: Path, baseline: Baseline) -> bool:
+    """Return whether a folder holds this baseline, begun or done.
+
+    Raises:
+        ValueError: it holds another training.
+    """
+    if (folder / "recipe.json").exists():
+        raise ValueError(f"'{folder}' holds a recipe's run: give another folder")
+    said = folder / "baseline.json"
+    if not said.exists():
+        return False
+    if said.read_text(encoding="utf-8") != _text(baseline):
+        raise ValueError(f"'{folder}' holds another training: give another folder")
+    return True
+
+
+def _text(baseline: Baseline) -> str:
+    return json.dumps(dataclasses.asdict(baseline), indent=2) + "\n"
 
 
 def make_model(baseline: Baseline) -> Any:

@@ -70,6 +70,21 @@ def restore_replay(model: Any, arrays: Arrays) -> None:
         model.action_space._np_random = generator_from_words(arrays["action_space"])
 
 
+def others_bytes(model: Any) -> int:
+    """Return how much `others_state` takes once everything is full (bytes)."""
+    total = 0
+    for part in _others(model).values():
+        if isinstance(part, torch.optim.Optimizer):  # of Adam, which has two moments
+            tensors = [p for group in part.param_groups for p in group["params"] for _ in range(2)]
+        elif hasattr(part, "nbytes"):
+            total += part.nbytes
+            continue
+        else:
+            tensors = list(part.state_dict().values())
+        total += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return total
+
+
 def others_state(model: Any) -> tuple[Arrays, dict[str, list[dict[str, Any]]]]:
     """Return the tensors of `_others` by `<name>/<key>`, and optimizers' groups by name."""
     arrays: Arrays = {}

@@ -46,7 +46,8 @@ def read_progress(folder: Path) -> Progress:
 def learning_times(path: Path) -> list[tuple[int, float]]:
     """Read a run's `times.csv`: steps, and the learning time until then over all processes (s).
 
-    Each process counts from 0; steps that were lost with one and made again come twice.
+    Each process writes a row with 0 seconds when it begins to learn, and counts from there; steps
+    that were lost with one and made again come twice.
     """
     found: list[tuple[int, float]] = []
     before = last = 0.0
@@ -57,7 +58,7 @@ def learning_times(path: Path) -> list[tuple[int, float]]:
             step, seconds = (float(cell) for cell in line.split(","))
         except ValueError:  # the row that a kill cut short
             continue
-        if seconds < last:
+        if seconds < last or seconds == 0:  # another process; older files lack its first row
             before += last
         last = seconds
         found.append((int(step), before + seconds))

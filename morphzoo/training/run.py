@@ -92,7 +92,8 @@ class TrainingRun(BaseCallback):
         if state is None:
             write_text_atomic(self.folder / "recipe.json", self.recipe.to_json())
             shutil.rmtree(self.folder / "best", ignore_errors=True)
-            write_text_atomic(self.folder / "times.csv", "step,seconds\n")
+            if not (resume and (self.folder / "times.csv").exists()):
+                write_text_atomic(self.folder / "times.csv", "step,seconds\n")
             self.curve = self._curve(model)
         else:
             arrays, record, text, best = state
@@ -122,8 +123,9 @@ class TrainingRun(BaseCallback):
             self._save("final", self.model.num_timesteps, self.scores)
 
     def _on_training_start(self) -> None:
-        """Show the bar."""
+        """Show the bar, and write when this process began to learn."""
         self._started = time.monotonic()
+        self._log_time(self.model.num_timesteps, {})  # 0.000
         self._bar = tqdm(
             total=self.recipe.steps,
             initial=self.model.num_timesteps,

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,15 @@ import numpy as np
 
 from morphzoo.files import PathLike
 from morphzoo.recipe import Recipe, read_recipe
-from morphzoo.training.baseline import Baseline, make_model, train_baseline
+from morphzoo.training.baseline import Baseline, holds_baseline, make_model, train_baseline
 from morphzoo.training.curve import read_curve
 from morphzoo.training.pool import PlannedRun
 from morphzoo.training.progress import learning_times
+from morphzoo.training.study_checks import check_study
 
 CURVE = "curve.csv"
 #: What a study can be drawn against -> the curve's column; minutes are those of learning.
 AXES = {"step": "step", "generation": "updates", "minute": "minute"}
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _FIXED = ("variant", "seed", "step")  # columns of every study's table
 
 
@@ -76,9 +75,16 @@ class Study:
             raise ValueError(f"study '{self.name}', variant '{variant}': {error}") from error
 
     def baseline(self, variant: str, seed: int) -> Baseline | None:
-        """Return what a variant that is a baseline trains; None for the others."""
+        """Return what a variant that is a baseline trains; None for the others.
+
+        Raises:
+            ValueError: it is refused; the message names the variant.
+        """
         fields = self.variants[variant].get("baseline")
-        return None if fields is None else Baseline.from_dict({**fields, "seed": seed})
+        try:
+            return None if fields is None else Baseline.from_dict({**fields, "seed": seed})
+        except ValueError as error:
+            raise ValueError(f"study '{self.name}', variant '{variant}': {error}") from error
 
     def runs(self, out: PathLike) -> list[PlannedRun]:
         """Return the runs of all recipes, variant by variant; touches no folder.
@@ -93,15 +99,19 @@ class Study:
             if "baseline" not in self.variants[variant]
         ]
 
-    def check_baselines(self) -> None:
+    def check_baselines(self, out: PathLike) -> None:
         """Make the model of each variant that is a baseline once, before work starts.
+
+        Args:
+            out: folder of the runs' folders, in which no other training may be in their place.
 
         Raises:
             ValueError: one cannot be made; the message names the variant.
         """
-        for variant, seed in self.pairs.values():
+        for name, (variant, seed) in self.pairs.items():
             if baseline := self.baseline(variant, seed):
                 try:
+                    holds_baseline(Path(out).expanduser() / name, baseline)
                     make_model(baseline).env.close()
                 except (ValueError, TypeError, gymnasium.error.Error) as error:
                     where = f"study '{self.name}', variant '{variant}'"
@@ -160,7 +170,7 @@ def read_study(path: PathLike) -> Study:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"study '{path}' cannot be read as JSON: {error}") from error
-    axes, minutes = _check(path, values)
+    check_study(path, values, AXES)
     variants = values["variants"]
     base = _base(values["base"]).override(values["settings"])
     study = Study(
@@ -171,43 +181,13 @@ def read_study(path: PathLike) -> Study:
         values["seeds"],
         values["columns"],
         values["every"],
-        axes,
-        minutes,
+        values.get("axes", ["step"]),
+        values.get("minutes", 0),
     )
-    for variant in variants:
-        if study.baseline(variant, values["seeds"][0]) is None:
-            study.recipe(variant, values["seeds"][0])
+    for variant, seed in study.pairs.values():
+        if study.baseline(variant, seed) is None:
+            study.recipe(variant, seed)
     return study
-
-
-def _check(path: Path, values: Any) -> tuple[list[str], float]:
-    """Refuse what is no study, or return its axes and minutes."""
-    wanted = {"title", "base", "settings", "variants", "seeds", "columns", "every"}
-    if not isinstance(values, dict) or values.keys() - {"axes", "minutes"} != wanted:
-        found = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise ValueError(
-            f"study '{path}': expected the keys {sorted(wanted)}, and axes and minutes where "
-            f"wanted, found {found}"
-        )
-    axes, minutes = values.get("axes", ["step"]), values.get("minutes", 0)
-    if not axes or not set(axes) <= AXES.keys() or set(axes) & values["columns"].keys():
-        raise ValueError(
-            f"study '{path}': axes are of {', '.join(AXES)}, and no column is called as one, "
-            f"found {axes}"
-        )
-    if minutes < 0:
-        raise ValueError(f"study '{path}': minutes must be 0 or more, found {minutes}")
-    variants = values["variants"]
-    if not variants or not values["seeds"] or not values["columns"] or values["every"] < 1:
-        raise ValueError(
-            f"study '{path}': expected a variant, a seed and a column at least, and every >= 1"
-        )
-    for name in variants:
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"study '{path}': variant '{name}' names a folder: small letters, digits, '.', '-'"
-            )
-    return axes, minutes
 
 
 def _base(given: Any) -> Recipe:
