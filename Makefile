@@ -156,7 +156,7 @@ scores: $(STAMP)
 	  --policies snowflake-ant-velocity mlp-ant-velocity random --envs $(ANT) $(foreach which,$(ANTS),$(ANT)$(which)) \
 	  --json docs/ant-velocity.json $(ARGS)
 	$(BIN)/python zoo_scripts/evaluate_transfer.py --episodes 100 --both --store \
-	  --policies epvf-ant-velocity random --envs morphzoo/AntVelocity-v0 --json docs/searches.json $(ARGS)
+	  --policies epvf-ant-velocity es-ant-velocity random --envs morphzoo/AntVelocity-v0 --json docs/searches.json $(ARGS)
 	$(MAKE) readme
 
 readme: $(STAMP)

@@ -56,7 +56,7 @@ NON_DEFAULT = {
         "hidden_sizes": [24, 12], "activation": "elu", "squash": False, "normalize": True,
     },
     "contrastive": {
-        "actor_depth": 96, "critic_depth": 8, "width": 10, "activation": "relu",
+        "actor_depth": 96, "critic_depth": 8, "width": 10,
         "norm": "hypersphere", "final_norm": True, "residual": "mean",
         "block_init": "identity", "repr_dim": 5, "energy": "cosine",
     },
