@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from stable_baselines3 import PPO
+from torch import nn
 
 import morphzoo  # noqa: F401
 from morphzoo import zoo
@@ -433,6 +434,8 @@ def test_clusters_by_hand() -> None:
     values = np.array([0.0, 10.0, 1.0, 11.0, 2.0, 12.0])
     index, centres = clusters(values, 2)
     assert index.tolist() == [0, 1, 0, 1, 0, 1] and centres.tolist() == [1.0, 11.0]
+    index, centres = clusters(np.array([-2.0, 9.0, -8.0, -7.0]), 2)  # -2 is as near to either
+    assert index.tolist() == [1, 1, 0, 0] and centres.tolist() == [-7.5, 3.5]
     index, centres = clusters(np.array([5.0, 5.0, 7.0]), 3)
     assert centres[index].tolist() == [5.0, 5.0, 7.0]
 
@@ -463,6 +466,32 @@ def test_more_colours_come_closer_and_pruning_keeps_the_largest() -> None:
     assert np.count_nonzero(kept) == 100
     assert np.abs(flat[kept == 0]).max() < np.abs(flat[kept != 0]).min()
     np.testing.assert_array_equal(kept[kept != 0], flat[kept != 0].astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["random", "toeplitz", "circulant", "unstructured"])
+def test_a_colouring_that_is_not_saved_takes_no_other(kind: str) -> None:
+    sizes = (3, 4, 2)
+    colors = 5 if kind == "random" else None
+    network = ChromaticNetwork(Coloring.make(kind, sizes, colors, seed=1), nn.Tanh)
+    kept = network.coloring
+    network.recolor(kept)
+    other = kept.with_index(np.roll(kept.index, 1))
+    assert other != kept
+    with pytest.raises(ValueError, match="no other can take its place"):
+        network.recolor(other)
+    assert network.coloring == kept
+
+
+def test_es_tunes_what_k_means_has_coloured(tmp_path: Path) -> None:
+    env = make_vec_env("morphzoo/Swimmer-v5", 4, seed=0, max_episode_steps=20)
+    torch.manual_seed(0)
+    dense = DeterministicPolicy(env.observation_space, env.action_space, len, hidden_sizes=[5])
+    few = kmeans_policy(dense, 4)
+    model = ES(ChromaticPolicy, env, seed=0, policy_kwargs=few.kwargs_received)
+    model.policy.load_state_dict(few.state_dict())
+    model.learn(160)
+    assert model.policy.coloring == few.coloring
+    assert not torch.equal(model.policy.theta, few.theta)
 
 
 def test_only_a_dense_policy_is_compressed() -> None:

@@ -25,6 +25,7 @@ from morphzoo.algorithms.enas import ENAS, PAPER
 from morphzoo.algorithms.es import ES
 from morphzoo.algorithms.rollouts import play
 from morphzoo.policies import ChromaticPolicy, PolicyBank
+from morphzoo.policies.chromatic import Coloring
 from morphzoo.policies.chromatic.compactness import compactness_report
 from morphzoo.recipe import Recipe
 from morphzoo.sb3 import make_vec_env
@@ -214,6 +215,32 @@ def test_the_papers_preset_is_what_the_reference_says() -> None:
     assert not forward.perturbation.antithetic and forward.exact_evaluations == 150
 
 
+def test_what_is_none_leaves_the_preset() -> None:
+    assert ENAS("MlpPolicy", swimmer(), paper=True, population_size=None).population_size == 300
+
+
+def test_what_a_loaded_search_cannot_change_is_refused(tmp_path: Path) -> None:
+    ENAS("MlpPolicy", swimmer(), policy_kwargs=SMALL).save(tmp_path / "model.zip")
+    for name in ("controller", "controller_kwargs", "antithetic", "pair_colors"):
+        with pytest.raises(ValueError, match=f"'{name}' cannot be changed"):
+            ENAS.load(tmp_path / "model.zip", env=swimmer(), **{name: None})
+
+
+@pytest.mark.parametrize("controller", ["fixed", "evolution"])
+def test_a_search_begins_with_the_colouring_that_its_policy_has(controller: str) -> None:
+    model = ENAS("MlpPolicy", swimmer(), seed=1, controller=controller, policy_kwargs=SMALL)
+    other = Coloring.make(
+        "chromatic", model.policy.coloring.sizes, model.policy.coloring.num_colors, 9
+    )
+    assert other != model.policy.coloring
+    model.policy.coloring = other
+    bank, _, _ = model._draw()
+    np.testing.assert_array_equal(bank.colors[0].numpy(), other.index)
+    if controller == "fixed":
+        model.learn(1)
+        assert model.policy.coloring == other
+
+
 def test_defaults_share_colouring_and_start_between_two_of_a_pair() -> None:
     model = ENAS("MlpPolicy", swimmer())
     assert model.pair_colors and model.perturbation.antithetic and not model.fixed_start
@@ -226,6 +253,9 @@ def test_defaults_share_colouring_and_start_between_two_of_a_pair() -> None:
         ({"controller": "oracle"}, "controller: expected one of"),
         ({"controller_kwargs": {"sise": 3}}, "controller_kwargs of 'factorised'"),
         ({"exact_evaluations": -1}, "exact_evaluations must be at least 0"),
+        ({"exact_evaluations": 1.0}, "exact_evaluations must be a whole number"),
+        ({"top": 1.0}, "top must be a whole number"),
+        ({"pair_colors": True, "antithetic": False, "top": 0}, "pairs of antithetic=True"),
         ({"num_policies": 2, "population_size": 8}, "one pool is shared"),
         ({"population_size": 1, "antithetic": False, "top": 0}, "at least 2, found 1"),
         ({"population_size": 5}, "even, found 5"),
@@ -448,12 +478,17 @@ def test_without_its_package_the_joint_controller_says_what_to_install(monkeypat
     [
         ({"exact_evaluations": 2}, "exact_evaluations=0"),
         ({"controller_kwargs": {"size": 3}}, "no controller_kwargs"),
-        ({"noise_scale_end": 0.01}, "no noise_scale_end"),
+        ({"noise_scale_end": 0.01}, "of the noise its noise_scale alone"),
+        ({"noise": "uniform"}, "of the noise its noise_scale alone"),
+        ({"weight_clip": 0.1}, "neither weight_clip"),
+        ({"weight_decay": 0.1}, "nor weight_decay"),
+        ({"pair_colors": True}, "without catcma"),
+        ({"policy_kwargs": {**SMALL, "num_colors": 1}, "population_size": 4}, "2 colours"),
     ],
 )
 def test_what_the_joint_controller_has_not_is_refused(change: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ENAS("MlpPolicy", swimmer(), controller="catcma", policy_kwargs=SMALL, **change)
+        ENAS("MlpPolicy", swimmer(), controller="catcma", **{"policy_kwargs": SMALL, **change})
 
 
 def test_the_joint_controller_moves_weights_and_colours_and_is_continued(tmp_path: Path) -> None:

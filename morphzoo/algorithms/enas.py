@@ -12,9 +12,9 @@ from stable_baselines3.common.policies import BasePolicy
 from morphzoo.algorithms.centres import Generation
 from morphzoo.algorithms.collecting import LEAST
 from morphzoo.algorithms.controllers import JOINT, CatCMAController, make_controller
+from morphzoo.algorithms.enas_checks import check_enas
 from morphzoo.algorithms.gradients import antithetic, forward_difference, top_directions
 from morphzoo.algorithms.population import PopulationAlgorithm
-from morphzoo.algorithms.population_checks import at_least
 from morphzoo.algorithms.streams import COLORS, EPISODES, EXACT, NOISE
 from morphzoo.algorithms.targets import TARGETS
 from morphzoo.policies.chromatic import ChromaticBank, ChromaticPolicy
@@ -97,6 +97,12 @@ class ENAS(PopulationAlgorithm):
         "colors_used": "train/colors_used",
         "exact_return": "train/exact_return",
     }
+    settled = PopulationAlgorithm.settled | {
+        "controller",
+        "controller_kwargs",
+        "antithetic",
+        "pair_colors",
+    }
     policy: ChromaticPolicy
     policy_aliases = {"MlpPolicy": ChromaticPolicy, "ChromaticPolicy": ChromaticPolicy}
 
@@ -128,12 +134,15 @@ class ENAS(PopulationAlgorithm):
         }
         given = {key: value for key, value in asked.items() if value is not None}
         preset = PAPER if paper else OURS
+        shared = {k: v for k, v in shared.items() if v is not None or k not in preset}
         settings = {**preset, **given, **shared}
         settings["policy_kwargs"] = {**preset.get("policy_kwargs", {}), **(policy_kwargs or {})}
         self.controller_name = settings.pop("controller")
         self.controller_kwargs = dict(controller_kwargs or {})
         self.exact_evaluations = settings.pop("exact_evaluations")
         antithetic = antithetic and self.controller_name != JOINT
+        if pair_colors and not antithetic:
+            raise ValueError("pair_colors=True is for the pairs of antithetic=True, without catcma")
         self._least = 100 if self.controller_name == JOINT else LEAST  # its update is of all
         self.pair_colors = settings.pop("pair_colors") and antithetic
         self.fixed_start = settings.pop("fixed_start")
@@ -144,26 +153,7 @@ class ENAS(PopulationAlgorithm):
 
     def _check(self) -> None:
         super()._check()
-        if self.target not in TARGETS:
-            raise ValueError(f"target: expected one of {list(TARGETS)}, found {self.target!r}")
-        if self.num_policies != 1:
-            raise ValueError(f"num_policies: one pool is shared by all, found {self.num_policies}")
-        at_least(self, 0, "exact_evaluations")
-        given = self.exact_evaluations or self.controller_kwargs or self.perturbation.scale_end
-        if self.controller_name == JOINT and given:
-            raise ValueError(
-                "controller 'catcma' draws weights and colouring of every episode, sets the noise "
-                "itself and has no keywords: give exact_evaluations=0, no controller_kwargs and no "
-                "noise_scale_end"
-            )
-        if self.population_size < 2:
-            raise ValueError(
-                "one perturbation has nothing to be compared with: population_size must be at "
-                f"least 2, found {self.population_size}"
-            )
-        pairs = self.population_size // 2 if self.perturbation.antithetic else 0
-        if not 0 <= self.top <= pairs:
-            raise ValueError(f"top must be 0 to {pairs}, the number of pairs, found {self.top}")
+        check_enas(self)
 
     @property
     def _num_played(self) -> int:
@@ -213,6 +203,8 @@ class ENAS(PopulationAlgorithm):
             thetas, colors = (x.to(self.device) for x in self.controller.propose_pairs(seed))
             noise = thetas - self.centres.thetas.detach()
             return ChromaticBank(self.policy, thetas, colors), noise, self._seeds()
+        if not self._drawn:  # the policy may have been given another one since it was made
+            self.controller.start(self.policy.coloring)
         thetas, noise = self.centres.draw(self.perturbation, num, self._generator(NOISE))
         centre = self.centres.thetas.detach()
         thetas = torch.cat([thetas, centre.expand(exact, -1)])

@@ -81,6 +81,12 @@ class EPVF(PopulationAlgorithm):
         )
     }
 
+    settled = PopulationAlgorithm.settled | {
+        "critic_optimizer",
+        "critic_learning_rate",
+        "critic_weight_decay",
+    }
+
     def __init__(
         self,
         policy: str | type[BasePolicy],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -21,15 +21,6 @@ NOISE_FIELDS = {
     "noise_clip": "clip",
     "antithetic": "antithetic",
 }
-#: Keywords whose effect is in what was saved, so that another value could not take its place.
-_SETTLED = {
-    "paper",
-    "optimizer",
-    "weight_decay",
-    "critic_optimizer",
-    "critic_learning_rate",
-    "critic_weight_decay",
-}
 
 
 class SavedSearch(BaseAlgorithm):
@@ -40,6 +31,8 @@ class SavedSearch(BaseAlgorithm):
             on, so they are taken off `num_timesteps` first.
     """
 
+    #: Keywords whose effect is in what was saved, so that another value cannot take its place.
+    settled: ClassVar[set[str]] = {"paper", "optimizer", "weight_decay"}
     unfinished: int
     policy: DeterministicPolicy
 
@@ -70,7 +63,7 @@ class SavedSearch(BaseAlgorithm):
         """
         known = {name for base in cls.__mro__ for name in inspect.signature(base).parameters}
         for name in kwargs:
-            if name in _SETTLED:
+            if name in cls.settled:
                 raise ValueError(
                     f"load: '{name}' cannot be changed, its effect is part of what was saved; make "
                     "a new model, and give it the parameters: model.policy.theta = ..."

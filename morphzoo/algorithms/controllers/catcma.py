@@ -45,10 +45,10 @@ class CatCMAController(nn.Module):
             raise ValueError(
                 "controller 'catcma' needs the package cmaes: pip install 'morphzoo[search]'"
             ) from error
-        if population < 4 or len(theta) < 2:
+        if population < 4 or len(theta) < 2 or coloring.num_colors < 2:
             raise ValueError(
-                f"controller 'catcma' needs a population_size of at least 4 and 2 weights, found "
-                f"{population} and {len(theta)}"
+                f"controller 'catcma' needs a population_size of at least 4, 2 weights and 2 "
+                f"colours, found {population}, {len(theta)} and {coloring.num_colors}"
             )
         self._search = cmaes.CatCMA(
             mean=theta.detach().cpu().double().numpy(),

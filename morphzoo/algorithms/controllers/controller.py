@@ -34,6 +34,13 @@ class Controller(nn.Module):
         super().__init__()
         self.num_edges, self.num_colors = coloring.num_edges, coloring.num_colors
 
+    def start(self, coloring: Coloring) -> None:
+        """Begin with another colouring than it was made of; those that begin anywhere do nothing.
+
+        Args:
+            coloring: of the same edges and colours.
+        """
+
     @abstractmethod
     def propose(self, num: int, generator: torch.Generator) -> torch.Tensor:
         """Draw colourings, int64[num, E]."""

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from morphzoo.algorithms.controllers.controller import Controller, tensor_of, uniform_colors
+from morphzoo.algorithms.controllers.controller import Controller, tensor_of
 from morphzoo.policies.chromatic import Coloring
 
 
@@ -23,7 +23,7 @@ class RegularizedEvolution(Controller):
     Differs: one edge of hundreds is lost in the noise of returns, so more change by default.
 
     Args:
-        coloring: as for `Controller`; proposals are changes of it until the population is full.
+        coloring: as for `Controller`; the first proposals are it and changes of it.
         population: how many are kept.
         tournament: how many compete; by default the square root of the population.
         recolor: share of edges that are coloured anew.
@@ -67,11 +67,16 @@ class RegularizedEvolution(Controller):
         """Draw colourings; see `Controller`."""
         filled = min(int(self.born), self.population)
         if not filled:
-            return uniform_colors(num, self.num_edges, self.num_colors, generator)
+            first = self.colors[:1]
+            return torch.cat([first, self._changed(first.repeat(num - 1, 1), generator)])
         device = self.colors.device
         entrants = torch.randint(filled, (num, self.tournament), generator=generator, device=device)
         winners = entrants.gather(1, self.scores[entrants].argmax(1, keepdim=True))
         return self._changed(self.colors[winners[:, 0]], generator)
+
+    def start(self, coloring: Coloring) -> None:
+        """Begin with this colouring; see `Controller`."""
+        self.colors.copy_(tensor_of(coloring).expand_as(self.colors))
 
     def _changed(self, colors: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return changed copies of int64[num, E]."""

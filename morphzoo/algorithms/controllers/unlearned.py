@@ -52,6 +52,10 @@ class FixedController(Controller):
         super().__init__(coloring)
         self.register_buffer("colors", tensor_of(coloring))
 
+    def start(self, coloring: Coloring) -> None:
+        """Keep this one; see `Controller`."""
+        self.colors.copy_(tensor_of(coloring))
+
     def propose(self, num: int, generator: torch.Generator) -> torch.Tensor:
         """Repeat it; see `Controller`."""
         return self.colors.expand(num, -1).clone()

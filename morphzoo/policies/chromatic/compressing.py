@@ -15,7 +15,7 @@ from morphzoo.policies.deterministic import DeterministicPolicy
 def kmeans_policy(policy: DeterministicPolicy, num_colors: int) -> ChromaticPolicy:
     """Let a trained dense policy have few different weights; its biases stay.
 
-    The colouring is then fixed; `ES` or `ENAS` with a fixed controller tunes the pool further.
+    `ES` tunes its pool and biases further (docs/chromatic.md says how), and leaves the colouring.
 
     Args:
         policy: a dense `DeterministicPolicy`.

@@ -52,7 +52,8 @@ def clusters(values: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
         if np.array_equal(moved, centres):
             break
         centres = moved
-    return np.searchsorted((centres[1:] + centres[:-1]) / 2, values), centres
+    between = (centres[1:] + centres[:-1]) / 2
+    return np.searchsorted(between, values, side="right"), centres  # as the rounds cut ties
 
 
 def kmeans(matrices: Sequence[np.ndarray], num_colors: int) -> tuple[Coloring, np.ndarray]:

@@ -236,6 +236,11 @@ class ChromaticNetwork(nn.Module):
         found = coloring.sizes, coloring.kind, coloring.num_colors
         if expected != found:
             raise ValueError(f"expected a colouring of (sizes, kind, colours) {expected}, {found=}")
+        if self.kind not in STORED and not np.array_equal(coloring.index, self.coloring.index):
+            raise ValueError(
+                f"a {self.kind} colouring follows from sizes and seed and is not saved, so no "
+                "other can take its place: make a policy with another coloring_seed"
+            )
         for layer, index in zip(self.layers, coloring.layers(), strict=True):
             layer.recolor(index)
 

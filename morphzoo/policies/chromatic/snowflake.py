@@ -130,6 +130,11 @@ class ChromaticSnowflakePolicy(SnowflakePolicy):
 
     @coloring.setter
     def coloring(self, coloring: Coloring) -> None:
+        before = self.coloring
+        expected = before.sizes, before.kind, before.num_colors
+        found = coloring.sizes, coloring.kind, coloring.num_colors
+        if expected != found:
+            raise ValueError(f"expected a colouring of (sizes, kind, colours) {expected}, {found=}")
         matrices = self.update.matrices()
         parts = np.split(coloring.layers()[0], len(matrices))
         for matrix, index in zip(matrices, parts, strict=True):
