@@ -49,11 +49,11 @@ NON_DEFAULT = {
     "learning_rate": 1e-3, "buffer_size": 800, "learning_starts": 60, "batch_size": 24,
     "gamma": 0.9, "train_freq": [3, "step"], "gradient_steps": -1, "infonce": "symmetric",
     "logsumexp_penalty": 0.2, "ent_coef": "auto_0.1", "target_entropy": -3.0,
-    "max_grad_norm": 0.5, "uniform_warmup": False, "precision": "bfloat16",
+    "random_goals": 0.5, "max_grad_norm": 0.5, "uniform_warmup": False, "precision": "bfloat16",
     "compile": False, "memory_budget": 0.5, "stats_window_size": 7,
     "policy_kwargs": {
         **TINY, "actor_depth": 8, "critic_depth": 12, "activation": "relu", "norm": "hypersphere",
-        "final_norm": True, "residual": "sqrt", "energy": "l2",
+        "final_norm": True, "residual": "sqrt", "energy": "l2", "normalize": True,
     },
 }  # fmt: skip
 
@@ -84,15 +84,18 @@ def same_state(ours: Any, theirs: Any) -> bool:
 # One step.
 
 
-def plain_step(model: ContrastivePolicy, alpha: torch.Tensor, batch: GoalPairs) -> None:
+def plain_step(
+    model: ContrastivePolicy, alpha: torch.Tensor, batch: GoalPairs, moved: int = 0
+) -> None:
     """The same step written without sharing: every loss computes what it needs, in their order."""
     (obs, action), goal = batch, batch.observations["desired_goal"]
     state = obs["observation"]
-    mean, log_std = model.actor(state, goal)
+    asked = torch.cat([goal[moved - 1 : moved], goal[: moved - 1], goal[moved:]]) if moved else goal
+    mean, log_std = model.actor(state, asked)
     x = mean + log_std.exp() * torch.randn_like(mean)
     normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(x)
     log_prob = (normal - torch.log(1 - torch.tanh(x) ** 2)).sum(1)
-    phi, psi = model.critic.pairs(state, torch.tanh(x), goal)
+    phi, psi = model.critic.pairs(state, torch.tanh(x), asked)
     energy = -((phi - psi).square().sum(1) + 1e-6).sqrt()
     loss = (alpha.exp().detach() * log_prob - energy).mean()
     model.actor.optimizer.zero_grad()
@@ -109,16 +112,17 @@ def plain_step(model: ContrastivePolicy, alpha: torch.Tensor, batch: GoalPairs) 
     model.critic.optimizer.step()
 
 
-def test_a_step_is_a_plain_step() -> None:
+@pytest.mark.parametrize(("share", "moved"), [(0.0, 0), (0.5, 8), (0.7, 11), (1.0, 16)])
+def test_a_step_is_a_plain_step(share: float, moved: int) -> None:
     ours, coefficient = policy(), EntropyCoefficient("auto", 1e-3)
     theirs, alpha = policy(), torch.zeros((), requires_grad=True)
     optimizer = torch.optim.Adam([alpha], lr=1e-3)
-    step = ContrastiveStep("forward", 0.1, target_entropy=-1.0)
+    step = ContrastiveStep("forward", 0.1, target_entropy=-1.0, random_goals=share)
     for i in range(3):
         torch.manual_seed(i)
         logged = step(ours, coefficient, pairs(seed=i))
         torch.manual_seed(i)
-        plain_step(theirs, alpha, pairs(seed=i))
+        plain_step(theirs, alpha, pairs(seed=i), moved)
         optimizer.step()
     assert all(value.isfinite() and not value.requires_grad for value in logged.values())
     assert coefficient.log_value.item() == pytest.approx(alpha.item(), rel=1e-4)
@@ -390,6 +394,26 @@ def test_a_memory_budget_becomes_blocks_computed_once_more() -> None:
         model(**settings, memory_budget=1e-6)
 
 
+def test_standardised_observations_and_goals_by_hand() -> None:
+    made, plain = policy(normalize=True), policy()
+    obs = pairs(batch=40).observations
+    reached = 3 * obs["desired_goal"] - 7
+    for one in (made, plain):
+        one.observe({**obs, "achieved_goal": reached})
+    assert torch.equal(made.read(obs)[0], obs["observation"]), "nothing changes before a training"
+    for one in (made, plain):
+        one.commit()
+    assert torch.equal(plain.read(obs)[1], obs["desired_goal"])
+    assert plain.state_dict().keys() < made.state_dict().keys()
+    goals = torch.cat([obs["desired_goal"], reached])
+    for found, values, counted in zip(
+        made.read(obs), (obs["observation"], obs["desired_goal"]), (obs["observation"], goals),
+        strict=True,
+    ):  # fmt: skip
+        wanted = (values - counted.mean(0)) / (counted.var(0, correction=0) + 1e-6).sqrt()
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+
+
 # Refusals.
 
 
@@ -481,6 +505,8 @@ def test_actions_without_bounds_are_refused() -> None:
         ({"precision": "float16"}, "precision: expected one of"),
         ({"logsumexp_penalty": -0.1}, "logsumexp_penalty"),
         ({"max_grad_norm": math.nan}, "max_grad_norm"),
+        ({"random_goals": 1.5}, "random_goals is a share, in 0..1, found 1.5"),
+        ({"random_goals": math.nan}, "random_goals is a share"),
         ({"ent_coef": "automatic"}, "ent_coef: expected 'auto'"),
         ({"target_entropy": "half"}, "target_entropy: expected 'auto' or a number"),
         ({"learning_starts": -1}, "learning_starts"),

@@ -20,7 +20,6 @@ from morphzoo.algorithms.future_replay import FutureReplayBuffer, check_replay
 from morphzoo.policies.contrastive import ContrastivePolicy
 from morphzoo.policies.contrastive_graph import ContrastiveSnowflakePolicy
 from morphzoo.policies.goal_policy import GoalPolicy
-from morphzoo.policies.residual_cost import StepCost
 
 
 class ContrastiveRL(OffPolicyAlgorithm):
@@ -51,6 +50,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
         ent_coef: "auto" learns it, beginning with 1; "auto_0.1" with 0.1; a number fixes it; 0
             leaves the entropy out.
         target_entropy: of an action; "auto": minus half its numbers.
+        random_goals: share of the pairs whose actor is asked for the goal of another pair, in 0..1.
         max_grad_norm: to which gradients of the actor and of the encoders are shortened; 0: never.
         uniform_warmup: act by uniform noise until learning starts, else by the fresh actor.
         precision: of the networks' products: "float32" or "bfloat16".
@@ -97,6 +97,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
         logsumexp_penalty: float = 0.1,
         ent_coef: str | float = "auto",
         target_entropy: str | float = "auto",
+        random_goals: float = 0.0,
         max_grad_norm: float = 0.0,
         uniform_warmup: bool = True,
         precision: str = "float32",
@@ -137,6 +138,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
         self.logsumexp_penalty = logsumexp_penalty
         self.ent_coef = ent_coef
         self.target_entropy = target_entropy
+        self.random_goals = random_goals
         self.max_grad_norm = max_grad_norm
         self.uniform_warmup = uniform_warmup
         self.precision = precision
@@ -159,25 +161,8 @@ class ContrastiveRL(OffPolicyAlgorithm):
         if self.compile:
             self.policy.compile_blocks()
         if self.memory_budget is not None:
-            self.policy.checkpoint(*self._checkpoints(self.memory_budget * 2**30))
+            self.policy.keep_within(self.memory_budget * 2**30, self.batch_size)
         self.coefficient = EntropyCoefficient(self.ent_coef, self.lr_schedule(1)).to(self.device)
-
-    def _checkpoints(self, budget: float) -> tuple[int, int]:
-        """Return how many blocks are computed once more so that a step takes so many bytes."""
-        policy = self.policy
-        if not isinstance(policy, ContrastivePolicy):
-            raise ValueError(
-                f"memory_budget chooses among residual blocks, which a {type(policy).__name__} "
-                "does not have: leave it out"
-            )
-        cost = StepCost(
-            policy.actor_settings,
-            policy.critic_settings,
-            *policy.sizes,
-            batch=self.batch_size,
-            repr_dim=policy.repr_dim,
-        )
-        return cost.checkpoints(budget)
 
     @property
     def entropy_aim(self) -> float:
@@ -193,6 +178,7 @@ class ContrastiveRL(OffPolicyAlgorithm):
             self.infonce,
             self.logsumexp_penalty,
             self.entropy_aim,
+            self.random_goals,
             self.max_grad_norm,
             self.precision,
         )

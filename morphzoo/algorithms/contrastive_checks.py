@@ -36,6 +36,8 @@ def check_contrastive(model: Any) -> None:
         if (found := getattr(model, name)) not in table:
             raise ValueError(f"{name}: expected one of {list(table)}, found {found!r}")
     at_least(model, 0, "learning_starts", "logsumexp_penalty", "max_grad_norm")
+    if not 0 <= model.random_goals <= 1:
+        raise ValueError(f"random_goals is a share, in 0..1, found {model.random_goals}")
     at_least(model, 1, "buffer_size")
     at_least(model, 2, "batch_size")  # one pair has nothing to be told apart from
     _check_frequency(model)

@@ -28,6 +28,7 @@ class ContrastiveStep:
         infonce: a row of `contrastive_losses.INFONCE`.
         penalty: weight of the logsumexp penalty.
         target_entropy: of an action.
+        random_goals: share of the pairs whose actor is asked for the goal of another pair.
         max_grad_norm: to which gradients of the actor and of the encoders are shortened; 0: never.
         precision: a row of `PRECISIONS`. Losses and energies are float32 always.
     """
@@ -35,6 +36,7 @@ class ContrastiveStep:
     infonce: str
     penalty: float
     target_entropy: float
+    random_goals: float = 0.0
     max_grad_norm: float = 0.0
     precision: str = "float32"
 
@@ -59,12 +61,12 @@ class ContrastiveStep:
         each, every = ENERGIES[policy.energy]
         with self._autocast(state.device):
             phi, psi = policy.critic.pairs(state, actions, goal)
-            mean, log_std = policy.actor(state, goal)
+            mean, log_std = policy.actor(state, self._asked(goal))
         mean, log_std, phi, psi = (x.float() for x in (mean, log_std, phi, psi))
         new, log_prob = squashed(mean, log_std, torch.randn_like(mean))
         with self._autocast(state.device):
             near = policy.critic.frozen_phi(state, new)
-        energy, alpha = each(near.float(), psi.detach()), coefficient()
+        energy, alpha = each(near.float(), self._asked(psi.detach())), coefficient()
         acting = actor_loss(log_prob, energy, alpha)
         self._descend(policy.actor.optimizer, acting, policy.actor.parameters())
         coefficient.step(log_prob, self.target_entropy)
@@ -78,6 +80,14 @@ class ContrastiveStep:
             "ent_coef": alpha,
             **told,
         }
+
+    def _asked(self, goals: torch.Tensor) -> torch.Tensor:
+        """Goals, or embeddings of goals, as the actor is asked for them, float32[B, ...].
+
+        Pairs come in no order, so the first of them may be those that exchange their goals.
+        """
+        moved = int(self.random_goals * len(goals))
+        return torch.cat([goals[:moved].roll(1, 0), goals[moved:]]) if moved > 1 else goals
 
     def _autocast(self, device: torch.device) -> Any:
         dtype = PRECISIONS[self.precision]

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from morphzoo.policies.goal_policy import GoalPolicy, bounded_log_std
 from morphzoo.policies.goal_spaces import GoalSizes
+from morphzoo.policies.normalization import ColumnReader
 from morphzoo.policies.residual import ResidualTrunk, TrunkSettings, dense
+from morphzoo.policies.residual_cost import StepCost
 
 PAPERS_ACTOR = 512  # layers of the deepest actor that trained there
 
@@ -144,12 +146,20 @@ class ContrastivePolicy(GoalPolicy):
     def build(self, sizes: GoalSizes) -> tuple[nn.Module, nn.Module]:
         """Make the actor and the critic."""
         actor = ResidualActor(sizes, self.actor_settings)
+        self.columns = ColumnReader(sizes.observation)
         return actor, ResidualCritic(sizes, self.critic_settings, self.repr_dim)
 
-    def checkpoint(self, actor_blocks: int, critic_blocks: int) -> None:
-        """Let the first so many blocks of each trunk keep their inputs alone."""
-        self.actor.trunk.checkpoint_blocks = actor_blocks
-        self.critic.trunk.checkpoint_blocks = critic_blocks
+    @property
+    def reader(self) -> ColumnReader:
+        """Each number of an observation has statistics of its own."""
+        return self.columns
+
+    def keep_within(self, budget: float, batch: int) -> None:
+        """Let the first blocks of each trunk keep their inputs alone; see `GoalPolicy`."""
+        settings = (self.actor_settings, self.critic_settings)
+        cost = StepCost(*settings, *self.sizes, batch=batch, repr_dim=self.repr_dim)
+        chosen = cost.checkpoints(budget)
+        self.actor.trunk.checkpoint_blocks, self.critic.trunk.checkpoint_blocks = chosen
 
     def compile_blocks(self) -> None:
         """Run each block as compiled by `torch.compile`: once, whatever their number."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 from torch.func import functional_call
 
@@ -21,7 +21,7 @@ from morphzoo.policies.message_passing import (
     orthogonal_linear,
     tanh_mlp,
 )
-from morphzoo.policies.normalization import ColumnReader, NodeNormalizer, NodeReader
+from morphzoo.policies.normalization import NodeReader
 from morphzoo.policies.received import one_of
 from morphzoo.policies.residual import ResidualTrunk, TrunkSettings, dense
 from morphzoo.policies.schema import NodeSchema
@@ -233,18 +233,16 @@ class ContrastiveSnowflakePolicy(GoalPolicy):
                 f"{action_space}"
             )
         self.hidden_size, self.num_layers = hidden_size, num_layers
-        self.root_links, self.fused, self.normalize = root_links, fused, normalize
+        self.root_links, self.fused = root_links, fused
         self.freeze = tuple(one_of("freeze", part, self.part_names) for part in freeze)
         self.goal_settings = TrunkSettings(goal_depth, goal_width)
+        kwargs["normalize"] = normalize
         super().__init__(observation_space, action_space, lr_schedule, use_sde, **kwargs)
 
     def build(self, sizes: GoalSizes) -> tuple[nn.Module, nn.Module]:
-        """Make the actor, the critic and the statistics of what they read."""
+        """Make the actor and the critic."""
         actor = GraphActor(self._body(sizes.goal))
         critic = GraphCritic(self._body(1), sizes.goal, self.goal_settings, self.repr_dim)
-        self.normalizer = NodeNormalizer(actor.body.reader.num_statistics)
-        self.goal_reader = ColumnReader(sizes.goal)
-        self.goal_normalizer = NodeNormalizer(sizes.goal)
         for network in (actor.body.network, critic.phi.body.network):
             for part in self.freeze:
                 frozen = actor.decoder if part == "decoder" else getattr(network, part)
@@ -257,28 +255,7 @@ class ContrastiveSnowflakePolicy(GoalPolicy):
         links: dict[str, bool] = {"root_links": self.root_links, "fused": self.fused}
         return InformedGraph(graph, self.schema, more, *how, **links)
 
-    def read(self, obs: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normalised entries float32[B, M] and goals float32[B, G]."""
-        state, goal = super().read(obs)
-        reader = self.actor.body.reader
-        state = reader(state)
-        if not self.normalize:
-            return state, goal
-        known = self.goal_normalizer(goal, self.goal_reader.statistic)
-        return self.normalizer(state, reader.statistic), known
-
-    def observe(self, obs: Mapping[str, Any]) -> None:
-        """Count observations, and goals both asked for and reached."""
-        if not self.normalize:
-            return
-        seen = {key: torch.as_tensor(x, device=self.device).float() for key, x in obs.items()}
-        reader = self.actor.body.reader
-        self.normalizer.observe(reader(seen["observation"]), reader)
-        for key in ("achieved_goal", "desired_goal"):
-            self.goal_normalizer.observe(seen[key], self.goal_reader)
-
-    def commit(self) -> None:
-        """Let what was counted enter the statistics."""
-        if self.normalize:
-            self.normalizer.commit()
-            self.goal_normalizer.commit()
+    @property
+    def reader(self) -> NodeReader:
+        """What takes the nodes' features out of an observation."""
+        return self.actor.body.reader

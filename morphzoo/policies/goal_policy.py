@@ -14,6 +14,7 @@ from torch import nn
 
 from morphzoo.policies.energies import ENERGIES
 from morphzoo.policies.goal_spaces import GoalSizes, goal_sizes
+from morphzoo.policies.normalization import ColumnReader, NodeNormalizer, NodeReader
 from morphzoo.policies.received import ReceivedKeywords, one_of
 from morphzoo.policies.schema import NodeSchema
 from morphzoo.policies.squashed import squashed
@@ -66,6 +67,8 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
         use_sde: must be False.
         repr_dim: numbers in an embedding, R.
         energy: a row of `morphzoo.policies.energies.ENERGIES`.
+        normalize: standardise observations, and goals by those asked for and those reached, as they
+            were seen while steps were collected.
         schema: node types and features the weights are for, where the body has a graph.
 
     Attributes:
@@ -85,6 +88,7 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
         *,
         repr_dim: int = 64,
         energy: str = "norm",
+        normalize: bool = False,
         schema: Mapping[str, Any] | None = None,
     ) -> None:
         if use_sde:
@@ -103,12 +107,22 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
         super().__init__(observation_space, action_space, squash_output=True)
         self.repr_dim, self.energy = repr_dim, energy
         self.actor, self.critic = self.build(self.sizes)
+        self.normalize = normalize
+        self.goal_reader = ColumnReader(self.sizes.goal)
+        if normalize:
+            self.normalizer = NodeNormalizer(self.reader.num_statistics)
+            self.goal_normalizer = NodeNormalizer(self.sizes.goal)
         for part in (self.actor, self.critic):
             # One step over few large tensors.
             part.optimizer = torch.optim.Adam(part.parameters(), lr=lr_schedule(1), fused=True)
 
     def build(self, sizes: GoalSizes) -> tuple[nn.Module, nn.Module]:
         """Return the actor and the critic; see `Actor` and `Critic`."""
+        raise NotImplementedError
+
+    @property
+    def reader(self) -> NodeReader | ColumnReader:
+        """What says which numbers of an observation share their statistics."""
         raise NotImplementedError
 
     actor: Any  # an `Actor` that is a module
@@ -121,9 +135,13 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
         return self._predict(obs, deterministic)
 
     def read(self, obs: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the networks read of states and of goals, float32[B, ...] each."""
+        """What the networks read of states, float32[B, M], and of goals, float32[B, G]."""
         assert isinstance(obs, dict)
-        return obs["observation"].float(), obs["desired_goal"].float()
+        state, goal = self.reader(obs["observation"].float()), obs["desired_goal"].float()
+        if not self.normalize:
+            return state, goal
+        known = self.goal_normalizer(goal, self.goal_reader.statistic)
+        return self.normalizer(state, self.reader.statistic), known
 
     def gaussian(self, obs: PyTorchObs) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log standard deviation before tanh, float32[B, A] each."""
@@ -176,16 +194,29 @@ class GoalPolicy(ReceivedKeywords, BasePolicy):
     # What is learned from.
 
     def observe(self, obs: Mapping[str, Any]) -> None:
-        """Count what was seen while steps are collected, if the policy normalises."""
+        """Count observations, and goals both asked for and reached, if the policy normalises."""
+        if not self.normalize:
+            return
+        seen = {key: torch.as_tensor(x, device=self.device).float() for key, x in obs.items()}
+        self.normalizer.observe(self.reader(seen["observation"]), self.reader)
+        for key in ("achieved_goal", "desired_goal"):
+            self.goal_normalizer.observe(seen[key], self.goal_reader)
 
     def commit(self) -> None:
         """Let what was counted enter the statistics."""
+        if self.normalize:
+            self.normalizer.commit()
+            self.goal_normalizer.commit()
 
-    def checkpoint(self, actor_blocks: int, critic_blocks: int) -> None:
-        """Let so many blocks compute what the gradient needs once more, instead of keeping it.
+    def keep_within(self, budget: float, batch: int) -> None:
+        """Let blocks compute what the gradient needs once more, so that a step fits into memory.
+
+        Args:
+            budget: memory of a gradient step (bytes).
+            batch: pairs of it.
 
         Raises:
-            ValueError: if the policy has no residual blocks.
+            ValueError: if no choice of blocks fits, or the policy has no residual blocks.
         """
         raise ValueError(f"memory_budget is for residual blocks, {type(self).__name__} has none")
 
