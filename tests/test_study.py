@@ -143,6 +143,23 @@ def test_curves_are_thinned_by_hand(tmp_path):
         np.testing.assert_array_equal(back.values[column], values)
 
 
+def test_runs_that_are_not_there_keep_their_rows(tmp_path):
+    study = studies.read_study(written(tmp_path, every=1))
+    table = tmp_path / "kept.csv"
+    ours = [series("as-it-is", 3, 1.0, 2.0), series("rate", 0, 5.0), series("gone", 0, 9.0)]
+    table.write_text(studies.write_series(ours, study.kept))
+    (tmp_path / "as-it-is-seed3").mkdir()
+    (tmp_path / "as-it-is-seed3/curve.csv").write_text(
+        "step,value_loss,morphzoo/Swimmer-v5:mean\n4,7.0,\n"
+    )
+    found = studies.collect(study, tmp_path, table)
+    values = {(one.variant, one.seed): one.values["loss"].tolist() for one in found}
+    assert values == {("as-it-is", 3): [7.0], ("rate", 0): [5.0]}
+    assert [one.variant for one in studies.collect(study, tmp_path)] == ["as-it-is"]
+    table.write_text("variant,seed,step,other\nrate,0,4,1\n")
+    assert len(studies.collect(study, tmp_path, table)) == 1, "columns of another study"
+
+
 def test_minutes_are_those_of_learning_over_all_processes_and_end_a_table(tmp_path):
     """The second process goes on at 8 and counts from 0: what the first had after that is lost."""
     study = studies.read_study(

@@ -37,7 +37,7 @@ def main() -> int:
 
     given = Path(options.study)
     path = given if given.is_file() else STUDIES / f"{given}.json"
-    study, outcomes = studies.read_study(path), []
+    study, table, outcomes = studies.read_study(path), path.with_suffix(".csv"), []
     if options.out:
         if not options.collect:
             keywords = {name: getattr(options, name) for name in ("workers", "ray", "retries")}
@@ -46,9 +46,9 @@ def main() -> int:
             outcomes = train_runs(runs, options.out, progress=progress, **keywords)
             print_outcomes(outcomes)
             study.train_baselines(options.out, progress)
-        text = studies.write_series(studies.collect(study, options.out), study.kept)
-        files.write_text_atomic(path.with_suffix(".csv"), text)
-    found = studies.read_series(path.with_suffix(".csv"))
+        found = studies.collect(study, options.out, table)
+        files.write_text_atomic(table, studies.write_series(found, study.kept))
+    found = studies.read_series(table)
     print(study_report.study_table(study, found))
     if path.parent == STUDIES:
         study_report.write_pages(study, found, ROOT / "docs")

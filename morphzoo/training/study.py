@@ -195,7 +195,7 @@ def _base(given: Any) -> Recipe:
     return read_recipe(given) if isinstance(given, str) else Recipe.from_dict(given)
 
 
-def collect(study: Study, out: PathLike) -> list[Series]:
+def collect(study: Study, out: PathLike, table: PathLike | None = None) -> list[Series]:
     """Read the curves of a study's runs, thinned to a row every `study.every` steps.
 
     A kept row stands for all rows since the one before it: in each column their last number.
@@ -203,15 +203,22 @@ def collect(study: Study, out: PathLike) -> list[Series]:
     Args:
         study: what is compared.
         out: folder of the runs' folders; those that have not begun are left out.
+        table: what `write_series` wrote before; runs that `out` lacks are taken from it, where it
+            has the study's columns.
 
     Raises:
         ValueError: a column is in no run's curve.
     """
-    found = []
+    found: list[Series] = []
     known: set[str] = set()
+    before = read_series(table) if table and Path(table).is_file() else []
+    kept = {(one.variant, one.seed): one for one in before if list(one.values) == study.kept}
     for name, pair in study.pairs.items():
         folder = Path(out).expanduser() / name
         if not (folder / CURVE).is_file():
+            if pair in kept:
+                found.append(kept[pair])
+                known |= {study.columns.get(shown, "") for shown in study.kept}
             continue
         curve = read_curve(folder / CURVE)
         times = dict(learning_times(folder / "times.csv"))
@@ -222,7 +229,7 @@ def collect(study: Study, out: PathLike) -> list[Series]:
             curve = {name: column[early] for name, column in curve.items()}
         known |= curve.keys()
         found.append(Series(*pair, *_thinned(curve, study)))
-    if found and (missing := set(study.columns.values()) - known):
+    if known and (missing := set(study.columns.values()) - known):
         raise ValueError(f"study '{study.name}': no curve has {', '.join(sorted(missing))}")
     return found
 
