@@ -491,6 +491,14 @@ def test_what_the_joint_controller_has_not_is_refused(change: Any, message: str)
         ENAS("MlpPolicy", swimmer(), controller="catcma", **{"policy_kwargs": SMALL, **change})
 
 
+def test_the_joint_controller_begins_with_the_weights_that_its_policy_has() -> None:
+    keywords = {"controller": "catcma", "population_size": 64, "policy_kwargs": SMALL}
+    model = ENAS("MlpPolicy", swimmer(), seed=2, noise_scale=1e-3, **keywords)
+    model.policy.theta = torch.full_like(model.policy.theta, 3.0)
+    model.learn(1)
+    assert (model.policy.theta - 3.0).abs().max() < 0.1
+
+
 def test_the_joint_controller_moves_weights_and_colours_and_is_continued(tmp_path: Path) -> None:
     def joint() -> ENAS:
         return ENAS(

@@ -17,7 +17,7 @@ from morphzoo.algorithms.gradients import antithetic, forward_difference, top_di
 from morphzoo.algorithms.population import PopulationAlgorithm
 from morphzoo.algorithms.streams import COLORS, EPISODES, EXACT, NOISE
 from morphzoo.algorithms.targets import TARGETS
-from morphzoo.policies.chromatic import ChromaticBank, ChromaticPolicy
+from morphzoo.policies.chromatic import ChromaticBank, ChromaticPolicy, Coloring
 
 #: What learns faster, as far as we know.
 OURS: dict[str, Any] = {
@@ -171,8 +171,7 @@ class ENAS(PopulationAlgorithm):
         super()._setup_model()
         coloring, theta = self.policy.coloring, self.policy.theta
         if self.controller_name == JOINT:
-            scale = self.perturbation.scale
-            self.controller: Any = CatCMAController(coloring, theta, scale, self.population_size)
+            self.controller: Any = self._joint(coloring, theta)
             self.controller_optimizer = None
             return
         with torch.random.fork_rng(devices=[]):
@@ -180,6 +179,9 @@ class ENAS(PopulationAlgorithm):
             made = make_controller(self.controller_name, coloring, self.controller_kwargs)
         self.controller = made.to(self.device)
         self.controller_optimizer = self.controller.optimizer
+
+    def _joint(self, coloring: Coloring, theta: torch.Tensor) -> CatCMAController:
+        return CatCMAController(coloring, theta, self.perturbation.scale, self.population_size)
 
     def _new_policy(self) -> ChromaticPolicy:
         policy = super()._new_policy()
@@ -199,6 +201,8 @@ class ENAS(PopulationAlgorithm):
         """Draw pairs of weights and colouring; the exact ones come last."""
         num, exact = self.population_size, self.exact_evaluations
         if isinstance(self.controller, CatCMAController):
+            if not self._drawn:  # as below
+                self.controller = self._joint(self.policy.coloring, self.centres.thetas[0].detach())
             seed = int(self.streams.words(self._drawn, COLORS, 1)[0])
             thetas, colors = (x.to(self.device) for x in self.controller.propose_pairs(seed))
             noise = thetas - self.centres.thetas.detach()

@@ -85,6 +85,8 @@ class Recipe:
         score_actions: "sampled", "mean" or "both": which evaluation returns the score is made of.
         score_weights: Weight for each body of `evaluate_on`; empty: 1 each. The score is the
             weighted mean of the bodies' mean returns; the best checkpoint is the highest score's.
+        start: Checkpoint whose weights the policy begins with: a bundled name, a folder, or an
+            address on the Hub, which stays there until the run has ended; empty: none.
         description: A sentence for people.
         fingerprint_10000: Platform -> sha256 of the first 10,000 steps' weights and curve, the
             curve's rows and the opening steps; see `morphzoo.training.fingerprint`.
@@ -113,6 +115,7 @@ class Recipe:
     evaluate_seed: int = 1000
     score_actions: str = "sampled"
     score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    start: str = ""
     description: str = ""
     fingerprint_10000: dict[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -20,6 +20,7 @@ from morphzoo.policies.goal_policy import GoalPolicy
 from morphzoo.policies.graph_policy import GraphPolicy
 from morphzoo.recipe import Recipe, did_you_mean
 from morphzoo.sb3 import make_vec_env
+from morphzoo.training.start import start_from
 from morphzoo.zoo.keywords import policy_keywords
 
 # Keywords of the algorithms that the recipe says elsewhere, or that are not plain values.
@@ -65,7 +66,7 @@ def build_model(recipe: Recipe, threads: int = 1) -> Any:
     if "learning_rate" in kwargs:
         kwargs["learning_rate"] = _schedule(float(kwargs["learning_rate"]), recipe.schedule)
     try:
-        return algorithm(
+        model = algorithm(
             policy_class,
             env,
             policy_kwargs=dict(recipe.policy_kwargs),
@@ -79,6 +80,13 @@ def build_model(recipe: Recipe, threads: int = 1) -> Any:
             f"policy '{recipe.policy}' with {recipe.policy_kwargs or 'its defaults'} does not fit "
             f"'{recipe.env}' and '{recipe.algorithm}': {error}"
         ) from error
+    if recipe.start:
+        try:
+            start_from(model.policy, recipe.start)
+        except ValueError:
+            env.close()
+            raise
+    return model
 
 
 def _schedule(rate: float, kind: str) -> Callable[[float], float]:
