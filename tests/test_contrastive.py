@@ -25,6 +25,7 @@ from stable_baselines3.common.callbacks import (
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from morphzoo import zoo
 from morphzoo.actors import policy_actor
 from morphzoo.algorithms.contrastive import ContrastiveRL
 from morphzoo.algorithms.contrastive_checks import episode_limit
@@ -412,6 +413,21 @@ def test_standardised_observations_and_goals_by_hand() -> None:
     ):  # fmt: skip
         wanted = (values - counted.mean(0)) / (counted.var(0, correction=0) + 1e-6).sqrt()
         torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("body", ["morphzoo/PointUMaze-v0", "morphzoo/AntReach-v0"])
+def test_it_comes_back_from_the_zoos_format(body: str, normalize: bool, tmp_path: Path) -> None:
+    env = make_ours(body, 2, seed=0)
+    kwargs = {**TINY, "normalize": normalize}
+    one = ContrastiveRL("MultiInputPolicy", env, seed=0, policy_kwargs=kwargs, device="cpu")
+    seen = env.reset()
+    one.policy.observe(seen)  # type: ignore[arg-type]
+    one.policy.commit()
+    again = zoo.load(zoo.save(one, tmp_path / "policy"), env)
+    assert same_state(one.policy, again)
+    ours, theirs = (m.predict(seen, deterministic=True)[0] for m in (one, again))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 # Refusals.

@@ -101,7 +101,7 @@ def check_against_weights(
     outputs = [name for name in shapes if re.fullmatch(r"actor\.\d{1,5}\.bias", name)]
     last = max(outputs, key=lambda name: int(name.split(".")[1]), default="")
     claims = (
-        ("normalizer.mean", 0, (statistics,), "types times features"),
+        ("normalizer.mean", 0, (statistics, columns), "types times features or columns"),
         ("network.embedding.table", 0, (types,), "types"),
         ("actor.0.weight", 1, (columns,), "columns"),
         (last, 0, (motors,), "motors"),
