@@ -86,6 +86,8 @@ def test_a_variant_may_be_another_recipe(tmp_path):
         ({"variants": {"x": {"seeds": []}}}, "variant 'x': seeds must be different"),
         ({"variants": {"x": 3}}, "variant 'x': expected changes, found 3"),
         ({"columns": ["value_loss"]}, "columns must be dict"),
+        ({"columns": {"loss": []}}, "column 'loss' must name a curve's column, or several"),
+        ({"columns": {"loss": ["value_loss", 3]}}, "column 'loss' must .*, 3]"),
         ({"every": "32"}, "every must be int, found '32'"),
         ({"minutes": "60"}, "minutes must be int or float, found '60'"),
         ({"settings": None}, "settings must be dict"),
@@ -199,6 +201,16 @@ def test_a_figure_has_a_row_of_panels_for_each_axis(tmp_path):
     lines = [panel.get_lines()[0].get_xdata().tolist() for panel in panels]
     assert lines == [[32e-6, 64e-6]] * 2 + [[3.0, 9.0]] * 2
     assert [panel.get_legend() is None for panel in panels] == [True, False, True, True]
+
+
+def test_of_a_columns_names_the_first_that_a_run_has_is_read(tmp_path):
+    study = studies.read_study(written(tmp_path, columns={"loss": ["loss", "value_loss"]}))
+    for seed, header in ((0, "step,value_loss"), (3, "step,value_loss,loss")):
+        (tmp_path / f"rate-seed{seed}").mkdir()
+        row = ",".join(["4", "1.0", "2.0"][: 1 + header.count(",")])
+        (tmp_path / f"rate-seed{seed}/curve.csv").write_text(f"{header}\n{row}\n")
+    found = studies.collect(study, tmp_path)
+    assert [one.last("loss") for one in found] == [1.0, 2.0]
 
 
 def test_a_column_that_no_curve_has_is_an_error(tmp_path):

@@ -40,7 +40,8 @@ class Study:
             name of a bundled one; one of Stable-Baselines3's off-policy algorithms gives the fields
             of a `Baseline` as `baseline`; one that has seeds of its own gives them as `seeds`.
         seeds: each other variant is trained with every one.
-        columns: what is shown -> column of the training curve.
+        columns: what is shown -> columns of the training curve: the first that a run has, since
+            algorithms log the same thing by different names.
         every: steps between two kept rows.
         axes: rows of `AXES` that its figure is drawn against.
         minutes: learning time after which a run's rows are left out; 0 for none.
@@ -51,7 +52,7 @@ class Study:
     base: Recipe
     variants: dict[str, dict[str, Any]]
     seeds: list[int]
-    columns: dict[str, str]
+    columns: dict[str, list[str]]
     every: int
     axes: list[str] = dataclasses.field(default_factory=lambda: ["step"])
     minutes: float = 0
@@ -179,7 +180,7 @@ def read_study(path: PathLike) -> Study:
         base,
         variants,
         values["seeds"],
-        values["columns"],
+        {key: [one] if isinstance(one, str) else one for key, one in values["columns"].items()},
         values["every"],
         values.get("axes", ["step"]),
         values.get("minutes", 0),
@@ -218,7 +219,7 @@ def collect(study: Study, out: PathLike, table: PathLike | None = None) -> list[
         if not (folder / CURVE).is_file():
             if pair in kept:
                 found.append(kept[pair])
-                known |= {study.columns.get(shown, "") for shown in study.kept}
+                known |= study.columns.keys()
             continue
         curve = read_curve(folder / CURVE)
         times = dict(learning_times(folder / "times.csv"))
@@ -227,10 +228,11 @@ def collect(study: Study, out: PathLike, table: PathLike | None = None) -> list[
         if study.minutes:
             early = curve[AXES["minute"]] <= study.minutes
             curve = {name: column[early] for name, column in curve.items()}
-        known |= curve.keys()
+        known |= {shown for shown, names in study.columns.items() if curve.keys() & set(names)}
         found.append(Series(*pair, *_thinned(curve, study)))
-    if known and (missing := set(study.columns.values()) - known):
-        raise ValueError(f"study '{study.name}': no curve has {', '.join(sorted(missing))}")
+    if found and (missing := study.columns.keys() - known):
+        names = " or ".join(sorted(name for shown in missing for name in study.columns[shown]))
+        raise ValueError(f"study '{study.name}': no curve has {names}")
     return found
 
 
@@ -243,9 +245,9 @@ def _thinned(
     ends = np.flatnonzero(np.diff(windows, append=windows[-1:] + 1)) if len(steps) else []
     starts = [0, *(end + 1 for end in ends[:-1])] if len(ends) else []
     columns = {}
-    wanted = {shown: study.columns.get(shown) or AXES[shown] for shown in study.kept}
-    for shown, name in wanted.items():
-        column = curve.get(name, np.full(len(steps), np.nan))
+    wanted = {shown: study.columns.get(shown) or [AXES[shown]] for shown in study.kept}
+    for shown, names in wanted.items():
+        column = next((curve[name] for name in names if name in curve), np.full(len(steps), np.nan))
         parts = [column[a : b + 1] for a, b in zip(starts, ends, strict=True)]
         known = [part[np.isfinite(part)] for part in parts]
         columns[shown] = np.array([part[-1] if len(part) else np.nan for part in known])

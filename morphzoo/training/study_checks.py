@@ -55,6 +55,13 @@ def check_study(path: Path, values: Any, known_axes: Iterable[str]) -> None:
         raise ValueError(
             f"study '{path}': expected a variant and a column at least, and every >= 1"
         )
+    for shown, names in values["columns"].items():
+        several = isinstance(names, list) and names and all(isinstance(one, str) for one in names)
+        if not isinstance(names, str) and not several:
+            raise ValueError(
+                f"study '{path}': column '{shown}' must name a curve's column, or several to "
+                f"choose the first from, found {names!r}"
+            )
     _check_seeds(path, "seeds", values["seeds"])
     for name, changes in values["variants"].items():
         _check_variant(path, name, changes)
