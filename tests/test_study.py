@@ -352,6 +352,21 @@ def test_a_baseline_repeats_and_its_last_row_is_of_the_model_that_is_kept(tmp_pa
         train_baseline(Baseline.from_dict({**SAC, "seed": 1}), tmp_path / "a", progress=False)
 
 
+def test_a_baseline_is_evaluated_on_what_it_is_asked_to(tmp_path):
+    on = f"{SAC['env']},max_episode_steps=7"
+    baseline = Baseline.from_dict({**SAC, "steps": 60, "evaluate_on": on})
+    path = train_baseline(baseline, tmp_path, progress=False)
+    env = make_vec_env(SAC["env"], 1, baseline.evaluate_seed, max_episode_steps=7)
+    found, lengths = evaluate_policy(
+        OFF_POLICY["sac"].load(path), env, 1, warn=False, return_episode_rewards=True
+    )
+    assert lengths == [7]
+    assert read_curve(tmp_path / "curve.csv")[f"{on}:mean"][-1] == found[0]
+    assert Baseline.from_dict(SAC).evaluate_on == SAC["env"]
+    with pytest.raises(ValueError, match="arguments behind commas"):
+        Baseline.from_dict({**SAC, "evaluate_on": f"{SAC['env']},7"})
+
+
 def test_a_baseline_explores_by_the_noise_that_it_is_given():
     def stored(noise: float) -> Any:
         model = make_model(Baseline.from_dict({**TD3, "action_noise": noise}))

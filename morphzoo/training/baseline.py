@@ -27,6 +27,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from tqdm import tqdm
 
 from morphzoo.actors import torch_threads
+from morphzoo.body_text import read_body
 from morphzoo.files import PathLike, check_writable, write_bytes_atomic, write_text_atomic
 from morphzoo.recipe.checks import check_seeds, choice, did_you_mean, typed
 from morphzoo.sb3 import make_vec_env
@@ -57,6 +58,8 @@ class Baseline:
         action_noise: deviation of the noise added to actions of half width 1 while steps are
             collected, 0 for none; TD3 explores by it alone, so it wants some.
         evaluate_every: steps between two rows of the curve, each with an evaluation.
+        evaluate_on: what to evaluate on, arguments behind commas (they go before `env_kwargs`);
+            empty: on `env`.
         evaluate_episodes: episodes of one, by mean actions.
         evaluate_seed: seed of the first of them, the same each time.
 
@@ -75,6 +78,7 @@ class Baseline:
     algorithm_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     action_noise: float = 0.0
     evaluate_every: int = 50_000
+    evaluate_on: str = ""
     evaluate_episodes: int = 10
     evaluate_seed: int = 1000
 
@@ -94,6 +98,8 @@ class Baseline:
             raise ValueError("td3 explores by 'action_noise' alone: give one, its paper's is 0.1")
         if self.evaluate_seed < 0:
             raise ValueError(f"'evaluate_seed' must be 0 or more, found {self.evaluate_seed}")
+        object.__setattr__(self, "evaluate_on", self.evaluate_on or self.env)
+        read_body(self.evaluate_on)
         check_seeds(self)
 
     @classmethod
@@ -234,7 +240,7 @@ class _Keep(BaseCallback):
     def __init__(self, baseline: Baseline, folder: Path, seconds: float, progress: bool) -> None:
         super().__init__()
         self.baseline, self.seconds = baseline, seconds
-        self.curve = Curve(folder / "curve.csv", [baseline.env])
+        self.curve = Curve(folder / "curve.csv", [baseline.evaluate_on])
         self.times = folder / "times.csv"
         write_text_atomic(self.times, "step,seconds\n")
         self.bar = tqdm(total=baseline.steps, unit="step", disable=not progress)
@@ -256,16 +262,17 @@ class _Keep(BaseCallback):
 
     def _record(self) -> None:
         settings = self.baseline
+        body, own = read_body(settings.evaluate_on)
         env = make_vec_env(
-            settings.env,
+            body,
             settings.evaluate_episodes,
             settings.evaluate_seed,
             num_threads=1,
-            **settings.env_kwargs,
+            **{**settings.env_kwargs, **own},
         )
         found, _ = evaluate_policy(self.model, env, settings.evaluate_episodes, warn=False)
         env.close()
-        row: dict[str, Any] = {"score": found, f"{settings.env}:mean": found}
+        row: dict[str, Any] = {"score": found, f"{settings.evaluate_on}:mean": found}
         self.curve.append({**update_values(self.model), **row})
         self.recorded = self.num_timesteps
         with open(self.times, "a", encoding="utf-8") as file:
