@@ -7,7 +7,9 @@ import io
 import math
 import sys
 from collections.abc import Sequence
+from itertools import compress
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +38,15 @@ CSV_COLUMNS = (
     "published_distance",
 )
 _WIDTH = 100  # of a table that is written to a file or a pipe (characters)
+_NOTE = (
+    "* the body trained on. Return: mean ± standard deviation. IQM: mean of the middle half of the "
+    "episodes, with its 95 % bootstrap interval."
+)
+_NOTE_UNCLIPPED = (
+    " Actions are clipped to the motors' range before their cost is charged, as SB3 does; "
+    "'unclipped' is the mean return with the cost of the action before clipping, as in the papers' "
+    "code and so in the published numbers (sampled actions, 100 episodes)."
+)
 _METHODS = {"nervenet": "NerveNet", "mlpaa": "MLPAA", "mlp": "MLP", "random": "random"}
 
 
@@ -93,16 +104,8 @@ def print_tables(tables: Sequence[EpisodeTable], console: Console | None = None)
     console = console or terminal()
     for group in grouped(tables):
         console.print(_rich_table(group))
-    console.print(
-        Text(
-            "* the body trained on. Return: mean ± standard deviation. IQM: mean of the middle "
-            "half of the episodes, with its 95 % bootstrap interval. Actions are clipped to the "
-            "motors' range before their cost is charged, as SB3 does; 'unclipped' is the mean "
-            "return with the cost of the action before clipping, as in the papers' code and so "
-            "in the published numbers (sampled actions, 100 episodes).",
-            style="dim",
-        )
-    )
+    note = _NOTE + (_NOTE_UNCLIPPED if any(map(_clipping_counts, tables)) else "")
+    console.print(Text(note, style="dim"))
     for table in tables:
         if failures := int(table.failed.sum()):
             console.print(
@@ -146,16 +149,25 @@ def _rich_table(group: Sequence[EpisodeTable]) -> Table:
     )
     result.add_column("body", no_wrap=True)
     heads = ["return", "IQM [95 %]", "unclipped", "steps", "metres"]
+    cells = [_cells(table) for table in group]
+    told = [any(column) for column in zip(*cells, strict=True)]  # the others have nothing to say
+    told[heads.index("unclipped")] = any(map(_clipping_counts, group))
+    heads = list(compress(heads, told))
     if methods:
         heads.append(f"published\n{_METHODS[methods[-1]]}")
     for head in heads:
         result.add_column(head, justify="right", no_wrap=True)
-    for table, score in zip(group, scores, strict=True):
+    for table, score, row in zip(group, scores, cells, strict=True):
         home = " *" if table.body == table.trained_on else ""
-        cells = [body_name(table.body) + home, *_cells(table)]
         beside = "" if score is None else f"{score.mean:.1f}"
-        result.add_row(*cells, *([beside] if methods else []))
+        row = [body_name(table.body) + home, *compress(row, told)]
+        result.add_row(*row, *([beside] if methods else []))
     return result
+
+
+def _clipping_counts(table: EpisodeTable) -> bool:
+    """Return whether it matters what an action costs before it is clipped."""
+    return not np.array_equal(table.returns, table.returns_unclipped_cost)
 
 
 def _cells(table: EpisodeTable) -> list[str]:

@@ -248,6 +248,18 @@ def test_terminal_tables(scores: list[EpisodeTable]) -> None:
     assert "Centipede-6 *" in text and "2507.1" in text and "21.1" in text
     assert "physics failed in 1 of 2 episodes of random actions on Centipede-8" in text
     assert "…" not in text
+    assert "unclipped" in text and "metres" in text
+
+
+def test_terminal_tables_leave_out_what_no_body_of_theirs_has() -> None:
+    returns, file = [100.0, 140.0], io.StringIO()
+    same = {"returns_unclipped_cost": np.array(returns), "distances": np.full(2, np.nan)}
+    tables.print_tables(
+        [table("reach", "morphzoo/AntReach-v0", returns, **same)], Console(file=file, width=100)
+    )
+    text = file.getvalue()
+    assert "unclipped" not in text and "metres" not in text
+    assert "120 ± 20" in text and "steps" in text
 
 
 def test_no_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
